@@ -1,0 +1,1 @@
+"""Benchmarks on disk, and the batches that are drawn from them."""

@@ -1,0 +1,1 @@
+"""Metrics, statistics, controls and leaderboards over prediction tables."""

@@ -1,0 +1,1 @@
+"""Representations of images, and distances between them."""

@@ -1,0 +1,1 @@
+"""Generators, and the benchmarks with known truth that they make."""

@@ -1,0 +1,108 @@
+"""The seam between a method and the rest: fit on a benchmark, score its images, save, load."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
+
+import lightning as L
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from gansfp.data.datamodule import BenchmarkDataModule
+
+UsesSynthetic = Literal["none", "mean", "nearest"]
+
+
+class MethodTraits:
+    """What the runner must know of a method before it trusts its scores.
+
+    Attributes:
+        uses_synthetic: How a membership method reads the synthetic images.
+        higher_is_member: The sign that theory gives `raw_score`; labels may reverse it only with
+            evidence (see `gansfp.decisions`).
+        fits_labels: Labels enter the fit, so the labelled images that it was fitted on are scored in
+            sample and only held-out ones may set a threshold.
+        transductive: A test score depends on other unlabelled test images.
+    """
+
+    uses_synthetic: UsesSynthetic = "none"
+    higher_is_member: bool = True
+    fits_labels: bool = True
+    transductive: bool = False
+
+
+class Estimator(MethodTraits, ABC):
+    """A method without gradient descent: a pipeline on features, scikit-learn style."""
+
+    @abstractmethod
+    def fit(self, data: BenchmarkDataModule) -> Self:
+        """Learn from the labelled and the synthetic images of a benchmark."""
+
+    @abstractmethod
+    def predict(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Score images.
+
+        Args:
+            data: The benchmark, already set up.
+            rows: Candidate images, shape (n,); never scored with a statistic fitted on themselves.
+
+        Returns:
+            Membership: raw scores, shape (n,). Attribution: probabilities, shape (n, classes).
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Write everything that `load` needs, as npz and JSON."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+
+
+class BenchmarkModule(MethodTraits, L.LightningModule):
+    """A method that Lightning trains.
+
+    Training batches come from the datamodule's sampling strategy. Prediction is two steps: the
+    Trainer runs `predict_step` over `predict_rows` on one device, then `scores` reads all outputs
+    at once, so that a score may depend on sets of images (centroids, nearest synthetic images).
+
+    Attributes:
+        monitor: Metric that checkpoints and early stopping watch, or None: keep the last epoch.
+    """
+
+    monitor: ClassVar[str | None] = None
+
+    @abstractmethod
+    def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Name the images whose outputs are needed to score `rows`, unique and ascending."""
+
+    @abstractmethod
+    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Map a batch with "row" and "image" (uint8, (B, H, W)) to outputs, shape (B, D)."""
+
+    @abstractmethod
+    def scores(
+        self,
+        outputs: Tensor,
+        output_rows: NDArray[np.int64],
+        data: BenchmarkDataModule,
+        rows: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Turn outputs into scores.
+
+        Args:
+            outputs: Output of `predict_step` for each of `output_rows`, shape (n, D), on the CPU.
+            output_rows: What `predict_rows` named, shape (n,).
+            data: The datamodule: its benchmark, fit rows and synthetic rows.
+            rows: The images to score, shape (m,).
+
+        Returns:
+            Membership: raw scores, shape (m,). Attribution: probabilities, shape (m, classes).
+        """

@@ -1,0 +1,1 @@
+"""What surrounds a fit: run folders, claims, resume, provenance."""
