@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import lightning as L
 
@@ -72,12 +72,7 @@ class BenchmarkModule(MethodTraits, L.LightningModule):
     Training batches come from the datamodule's sampling strategy. Prediction is two steps: the
     Trainer runs `predict_step` over `predict_rows` on one device, then `scores` reads all outputs
     at once, so that a score may depend on sets of images (centroids, nearest synthetic images).
-
-    Attributes:
-        monitor: Metric that checkpoints and early stopping watch, or None: keep the last epoch.
     """
-
-    monitor: ClassVar[str | None] = None
 
     @abstractmethod
     def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:
