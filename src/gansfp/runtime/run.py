@@ -1,0 +1,172 @@
+"""A run folder: named by its configuration, claimed, resumed, skipped, never half written."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from gansfp.errors import UserError
+from gansfp.runtime.claims import Claim
+from gansfp.runtime.files import read_json, write_json
+from gansfp.runtime.provenance import provenance
+
+log = logging.getLogger(__name__)
+
+# What may change without making it another experiment.
+OUTSIDE_THE_HASH = ("hydra", "paths", "logger", "callbacks", "study", "experiment_name", "force", "trust")
+
+
+def config_hash(config: DictConfig) -> str:
+    """Hash what decides the numbers of a run: 8 hexadecimal digits.
+
+    Left out: `hydra`, `paths`, `logger`, `callbacks`, and the keys that only name or place a run.
+    """
+    plain = {
+        key: value
+        for key, value in OmegaConf.to_container(config, resolve=True).items()  # type: ignore[union-attr]
+        if key not in OUTSIDE_THE_HASH
+    }
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+class Run:
+    """The files of one run.
+
+    Attributes:
+        folder: `runs/<study>/<experiment>-s<seed>-<hash8>`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of(cls, config: DictConfig) -> Run:
+        """Name the folder of a configuration; nothing is written."""
+        experiment = str(config.experiment_name).replace("/", "-")
+        name = f"{experiment}-s{config.seed}-{config_hash(config)}"
+        return cls(Path(config.paths.runs) / str(config.study) / name)
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The stored result of a finished run, else None."""
+        found = read_json(self.folder / "result.json")
+        return found if isinstance(found, dict) else None
+
+    @property
+    def config(self) -> DictConfig:
+        """The resolved configuration.
+
+        Raises:
+            UserError: The folder holds none.
+        """
+        path = self.folder / "config.yaml"
+        if not path.is_file():
+            raise UserError(f"{self.folder}: not a run folder (it has no config.yaml)")
+        loaded = OmegaConf.load(path)
+        if not isinstance(loaded, DictConfig):
+            raise UserError(f"{path}: not a configuration")
+        return loaded
+
+    def predictions(self, split: str) -> Path:
+        """Name the prediction table of a split."""
+        return self.folder / "predictions" / f"{split}.parquet"
+
+    def start(self, config: DictConfig) -> None:
+        """Write the configuration and the provenance."""
+        OmegaConf.save(OmegaConf.to_container(config, resolve=True), self.folder / "config.yaml")
+        facts = {
+            "experiment": str(config.experiment_name),
+            "task": str(config.task),
+            "seed": int(config.seed),
+            "study": str(config.study),
+            "published_run": config.get("published_run"),
+            "started": _now(),
+        }
+        write_json(self.folder / "run.json", facts | provenance())
+
+    def status(self, state: str, **facts: Any) -> None:
+        """Say where the run stands: running, finished, failed or interrupted."""
+        write_json(self.folder / "status.json", {"state": state, "time": _now(), **facts})
+
+    def finish(self, result: dict[str, Any]) -> None:
+        """Store the result; from here on the run is finished."""
+        write_json(self.folder / "result.json", result)
+        self.status("finished")
+
+
+@contextlib.contextmanager
+def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
+    """Claim a run folder for a block of work, and record how the block ended.
+
+    With `force` an older folder is moved aside first.
+
+    Raises:
+        UserError: The folder cannot be written, or somebody else is at work in it.
+    """
+    try:
+        if config.force and run.folder.exists():
+            _move_aside(run.folder)
+        run.folder.mkdir(parents=True, exist_ok=True)
+        claim = Claim(run.folder).__enter__()
+    except OSError as error:
+        raise UserError(
+            f"{run.folder}: cannot be written ({error.strerror}); paths.runs=FOLDER names another place"
+        ) from error
+    with claim_released(claim), _logged_to(run.folder / "run.log"):
+        resumed = (run.folder / "status.json").exists()
+        log.info("%s %s", "resuming" if resumed else "new run", run.folder)
+        run.status("running", resumed=resumed)
+        try:
+            run.start(config)
+            yield run
+        except KeyboardInterrupt:
+            run.status("interrupted")
+            raise
+        except BaseException as error:
+            run.status("failed", error=f"{type(error).__name__}: {error}")
+            raise
+
+
+@contextlib.contextmanager
+def claim_released(claim: Claim) -> Iterator[None]:
+    """Give a claim back when the block ends, however it ends."""
+    try:
+        yield
+    finally:
+        claim.__exit__(None, None, None)
+
+
+@contextlib.contextmanager
+def _logged_to(path: Path) -> Iterator[None]:
+    """Append our own messages to a file beside the terminal."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+
+
+def _move_aside(folder: Path) -> None:
+    with Claim(folder):  # never from under somebody's feet
+        aside = folder.with_name(f"{folder.name}.old-{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.rename(aside)
+        (aside / "claim.json").unlink(missing_ok=True)
+    log.info("force: moved the older run to %s", aside)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
