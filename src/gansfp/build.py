@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig, OmegaConf
 
-from gansfp.errors import UserError
+from gansfp.errors import UserError, suggest
 
 TARGET = "_target_"
 HYDRA_KEYS = frozenset({TARGET, "_partial_", "_recursive_", "_convert_", "_args_"})
@@ -129,9 +128,3 @@ def _check_arguments(path: str, node: Mapping[str, Any], found: Callable[..., An
     for key in node:
         if key not in HYDRA_KEYS and key not in parameters:
             raise UserError(f"{path}.{key}: unknown key{suggest(str(key), parameters)}")
-
-
-def suggest(word: str, choices: Iterable[str]) -> str:
-    """Phrase the nearest choice as "; did you mean X?", or nothing where none is near."""
-    near = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -113,16 +114,10 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
     Raises:
         UserError: The folder cannot be written, or somebody else is at work in it.
     """
-    try:
-        if config.force and run.folder.exists():
-            _move_aside(run.folder)
-        run.folder.mkdir(parents=True, exist_ok=True)
-        claim = Claim(run.folder).__enter__()
-    except OSError as error:
-        raise UserError(
-            f"{run.folder}: cannot be written ({error.strerror}); paths.runs=FOLDER names another place"
-        ) from error
-    with claim_released(claim), _logged_to(run.folder / "run.log"):
+    if config.force and run.folder.exists():
+        _move_aside(run.folder)
+    make_writable(run.folder)
+    with Claim(run.folder), _logged_to(run.folder / "run.log"):
         resumed = (run.folder / "status.json").exists()
         log.info("%s %s", "resuming" if resumed else "new run", run.folder)
         run.status("running", resumed=resumed)
@@ -137,13 +132,22 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
             raise
 
 
-@contextlib.contextmanager
-def claim_released(claim: Claim) -> Iterator[None]:
-    """Give a claim back when the block ends, however it ends."""
+def make_writable(folder: Path) -> None:
+    """Make an output folder and try to write there.
+
+    Raises:
+        UserError: It cannot be written.
+    """
     try:
-        yield
-    finally:
-        claim.__exit__(None, None, None)
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe.{os.getpid()}"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{folder}: cannot be written ({error.strerror}); name another folder: paths.runs=FOLDER "
+            "(forge: output=FOLDER)"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,0 +1,120 @@
+"""Turns a user's command line into what Hydra's grammar reads as meant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gansfp.errors import UserError
+
+# Values that are paths: taken literally, whatever signs a name holds.
+PATH_KEYS = frozenset(
+    {
+        "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
+        "data.folds_file", "real", "synthetic", "truth", "submission", "source.path",
+        "source.groups", "groups", "run", "dir", "output", "paths.runs",
+    }
+)  # fmt: skip
+
+# The key of a leading path, `gansfp inspect DIR`.
+LEADING_KEY = {
+    "inspect": "data.root",
+    "train": "data.root",
+    "predict": "run",
+    "forge": "source.path",
+    "report": "dir",
+}
+
+# Hydra's flags that stay; everything else is key=value.
+FLAGS = frozenset({"--cfg", "-c", "--resolve", "--package", "-p"})
+MULTIRUN = frozenset({"-m", "--multirun"})
+
+
+def to_hydra(command: str, arguments: Sequence[str]) -> list[str]:
+    """Translate the words after a command.
+
+    One leading path becomes its key's value, `-m` moves to the front, paths are expanded and
+    quoted, and the user's own config folder joins the search path.
+
+    Args:
+        command: The command word.
+        arguments: What follows it.
+
+    Returns:
+        Arguments for Hydra's parser.
+
+    Raises:
+        UserError: An unknown flag, or a word that is neither key=value nor a path with a key.
+    """
+    multirun = [word for word in arguments if word in MULTIRUN]
+    words = [word for word in arguments if word not in MULTIRUN]
+    if words and _is_leading_path(words[0]):
+        if command not in LEADING_KEY:
+            raise UserError(f"{words[0]}: gansfp {command} takes key=value only (see --help)")
+        words[0] = f"{LEADING_KEY[command]}={words[0]}"
+    translated: list[str] = []
+    expects_value = False
+    for word in words:
+        translated.append(word if expects_value else _translate(command, word))
+        expects_value = word in FLAGS and word != "--resolve"
+    return [*multirun[:1], *translated, *_search_path(translated)]
+
+
+def _translate(command: str, word: str) -> str:
+    if word in FLAGS:
+        return word
+    if word.startswith("-"):
+        raise UserError(f"{word}: no such flag; gansfp takes key=value (gansfp {command} --help)")
+    key, equals, value = word.partition("=")
+    if not equals:
+        if word.startswith("~"):
+            return word  # Hydra's deletion of a key
+        raise UserError(f"{word}: write key=value, or put a path directly after `{command}`")
+    if key.lstrip("+") in PATH_KEYS and value and value != "null":
+        return f"{key}={quote(expand(value))}"
+    return word
+
+
+def _is_leading_path(word: str) -> bool:
+    """Tell a path from key=value: it has no "=", or its "=" comes after a slash, or it exists."""
+    if word.startswith(("-", "+")):
+        return False
+    head, equals, _ = word.partition("=")
+    if word.startswith("~"):
+        return "/" in word or word == "~"
+    return not equals or "/" in head or Path(word).exists()
+
+
+def expand(value: str) -> str:
+    """Expand `~`, and drop one pair of quotes that a shell left standing."""
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"" and not Path(value).exists():
+        value = value[1:-1]
+    return str(Path(value).expanduser()) if value.startswith("~") else value
+
+
+def quote(value: str) -> str:
+    """Quote a value so that Hydra's grammar and OmegaConf take every character literally.
+
+    In a quoted value a backslash matters only before a quote, and `${` starts an interpolation.
+    """
+    escaped: list[str] = []
+    backslashes = 0
+    for sign in value:
+        if sign == "'":
+            escaped.append("\\" * backslashes + "\\")  # double the run, then escape the quote
+        backslashes = backslashes + 1 if sign == "\\" else 0
+        escaped.append(sign)
+    escaped.append("\\" * backslashes)
+    return "'" + "".join(escaped).replace("${", "\\${") + "'"
+
+
+def _search_path(words: Iterable[str]) -> list[str]:
+    """Let the user's own configs be found: `$GANSFP_CONF`, else ~/.config/gansfp."""
+    if any(word.startswith("hydra.searchpath=") for word in words):
+        return []
+    named = os.environ.get("GANSFP_CONF")
+    folder = Path(named).expanduser() if named else Path("~/.config/gansfp").expanduser()
+    if named and not folder.is_dir():
+        raise UserError(f"GANSFP_CONF={named}: no such folder")
+    return [f"hydra.searchpath=[{quote(f'file://{folder.resolve()}')}]"] if folder.is_dir() else []

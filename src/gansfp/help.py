@@ -1,0 +1,100 @@
+"""The help texts of the console script."""
+
+from __future__ import annotations
+
+SUMMARY = {
+    "inspect": "read a dataset, list what is there and every problem, draw a contact sheet",
+    "train": "fit a method, predict, evaluate: one run folder, or a study with -m",
+    "predict": "prediction table and validated run.csv from a finished run",
+    "score": "official metrics of a run file, one JSON object on stdout",
+    "forge": "train generators on real images and write a benchmark with known truth",
+    "report": "leaderboards of all runs below a folder",
+}
+
+DETAILS = {
+    "inspect": """\
+usage: gansfp inspect [DIR] task=membership|attribution [key=value ...]
+
+  data.root=DIR      holds train/ and test/ as in the ImageCLEF archives
+  data.train_dir=DIR data.test_dir=DIR   the two parts, where they lie apart
+  data.groups=CSV    file, group: slices of one patient share a group
+  output=PNG         the contact sheet (default contact_sheet.png)
+
+example: gansfp inspect ~/imageclef/2025 task=membership
+""",
+    "train": """\
+usage: gansfp train [DIR] experiment=NAME [key=value ...]
+       gansfp train -m experiment=A,B seed=0,1,2 [key=value ...]
+
+  experiment=NAME    a recipe of conf/experiment, such as table2/1696_siamese
+  data.root=DIR      the benchmark; data.train_dir, data.test_dir where they lie apart
+  task=... method=... decision=...   without a recipe: choose the parts yourself
+  seed=0             seeds everything
+  study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH
+  force=true         move a finished run aside and start again
+  trainer=ddp        two or more processes: trainer.devices=N
+  truth=CSV          the test labels, where they are not at test/labels.csv
+  method.KEY=... trainer.max_epochs=...  any value of the recipe
+
+A finished run is skipped, an interrupted one resumed.
+`gansfp train --cfg job experiment=NAME` prints the whole configuration.
+
+example: gansfp train experiment=table2/1696_siamese data.root=~/imageclef/2025
+""",
+    "predict": """\
+usage: gansfp predict RUN [data.root=DIR] [key=value ...]
+
+  run=RUN            the folder of a finished run
+  data.root=DIR      other images (default: those of the run)
+  decision=NAME      another rule: best_kappa, fixed, median, argmax (default: the run's)
+  output=DIR         where the table and run.csv go (default: RUN/submission)
+  submission.header=true submission.extension=false submission.zip=true   form of run.csv
+
+example: gansfp predict runs/default/table2-1696_siamese-s0-1a2b3c4d data.root=~/imageclef/2025
+""",
+    "score": """\
+usage: gansfp score task=membership|attribution truth=CSV submission=CSV
+
+Both files have two columns, id and label, with or without a header; ids with or without
+extension or folder. Prints one JSON object.
+
+example: gansfp score task=membership truth=test/labels.csv submission=run.csv
+""",
+    "forge": """\
+usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR [key=value ...]
+
+  source.path=DIR    real images; source.groups=CSV names the patient of each file
+  generator=ddpm     what is trained; generator.KEY=... any of its values
+  benchmark=...      how many members, labelled, test and synthetic images
+  output=DIR         where the benchmark is written (train/, test/, labels, card.json)
+  trainer.accelerator=gpu trainer.precision=bf16-mixed   on a GPU
+
+Killed at any moment, the same command goes on where it was.
+
+example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
+""",
+    "report": """\
+usage: gansfp report [DIR]
+
+Reads every result below DIR (default: runs) and prints a leaderboard for each task.
+Works while runs are still going and after crashes.
+""",
+}
+
+
+def overview() -> str:
+    """Describe the console script: what `gansfp` and `gansfp --help` print."""
+    width = max(map(len, SUMMARY))
+    lines = [f"  {name:<{width}}  {text}" for name, text in SUMMARY.items()]
+    return "\n".join(
+        [
+            "gansfp: do these synthetic medical images give away the patients they were made from?",
+            "",
+            "usage: gansfp COMMAND [PATH] [key=value ...]",
+            "",
+            *lines,
+            "",
+            "`gansfp COMMAND --help` explains a command; `--cfg job` prints its configuration.",
+            "",
+        ]
+    )
