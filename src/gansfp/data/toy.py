@@ -1,0 +1,185 @@
+"""Writes toy benchmarks in seconds, with known truth: to try commands on, not to believe in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gansfp.data.toy_anatomy import draw_patients, draw_slices, render
+from gansfp.data.toy_generator import ToyGenerator
+from gansfp.data.writing import write_csv, write_images
+from gansfp.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+_LABELLED, _TEST = 60, 100
+_GENERATED_TRAIN, _GENERATED_TEST = 400, 200
+_SUBSETS = 5
+_REAL_PER_SUBSET, _SUBSET_TRAIN, _SUBSET_TEST = 40, 80, 60
+
+# Slices a patient: most have one, some two or three. A cycle of ten patients shows 15 slices.
+_SLICES = (1, 2, 1, 1, 3, 1, 2, 1, 1, 2)
+
+# What sets the five subsets apart: a mild shift of the patients, and the generator's own hand.
+_SHIFTS: tuple[dict[str, float], ...] = (
+    {"body_width": -0.7, "heart_width": 0.5},
+    {"fat": 0.8, "lung_level": 0.6},
+    {"blood_level": 0.8, "hilum": 0.7},
+    {"body_height": -0.8, "liver_radius": 0.7},
+    {"body_width": 0.7, "soft_level": -0.7},
+)
+_GENERATORS = (
+    ToyGenerator(warp=1.9, mixture=0.3, tilt=-0.36, ripple=1.2, ripple_period=4.0),
+    ToyGenerator(warp=2.1, mixture=0.3, tilt=-0.06, ripple=1.2, ripple_period=5.0),
+    ToyGenerator(warp=1.9, mixture=0.3, tilt=0.08, ripple=1.2, ripple_period=3.0),
+    ToyGenerator(warp=2.1, mixture=0.3, tilt=-0.2, ripple=1.2, ripple_period=2.5),
+    ToyGenerator(warp=2.0, mixture=0.3, tilt=0.22, ripple=1.2, ripple_period=6.0),
+)
+
+
+def write_toy_membership(folder: Path | str, seed: int = 0, size: int = 64) -> Path:
+    """Write a toy membership benchmark in ImageCLEF's folders.
+
+    120 labelled and 200 test images of virtual patients, half of each used; 400 + 200 images of a
+    toy generator that saw the used ones alone. Used and unused patients are draws from one
+    population: who does not look at the generated images can only guess.
+
+    Args:
+        folder: Where to; nothing happens if it already holds this very benchmark.
+        seed: Another seed, other patients.
+        size: Side of the images in pixels.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: The folder holds something else.
+    """
+    return _write_once(Path(folder), "membership", seed, size, _fill_membership)
+
+
+def write_toy_attribution(folder: Path | str, seed: int = 0, size: int = 64) -> Path:
+    """Write a toy attribution benchmark in ImageCLEF's folders.
+
+    Five subsets t1 to t5 of 40 real images, no patient in two of them, and one toy generator a
+    subset: 80 images to train on and 60 to test.
+
+    Args:
+        folder: Where to; nothing happens if it already holds this very benchmark.
+        seed: Another seed, other patients.
+        size: Side of the images in pixels.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: The folder holds something else.
+    """
+    return _write_once(Path(folder), "attribution", seed, size, _fill_attribution)
+
+
+def _write_once(
+    folder: Path,
+    task: str,
+    seed: int,
+    size: int,
+    fill: Callable[[Path, np.random.Generator, int], None],
+) -> Path:
+    """Fill a partial folder and rename it, unless the benchmark is already there."""
+    folder = folder.expanduser()
+    card = {"toy": True, "task": task, "seed": seed, "size": size}
+    card_path = folder / "card.json"
+    if card_path.is_file() and json.loads(card_path.read_text(encoding="utf-8")) == card:
+        return folder
+    if folder.exists() and any(folder.iterdir()):
+        raise UserError(f"{folder}: holds something else; name an empty folder for the toy")
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    fill(partial, np.random.default_rng([seed, size, task == "membership"]), size)
+    (partial / "card.json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    if folder.exists():
+        folder.rmdir()
+    partial.rename(folder)
+    return folder
+
+
+def _fill_membership(folder: Path, rng: np.random.Generator, size: int) -> None:
+    """Draw the four real sets and the generator's images."""
+    sets = ("used", "not_used", "test_used", "test_not_used")
+    counts = (_LABELLED, _LABELLED, _TEST, _TEST)
+    images, groups = _draw_sets(counts, [{}] * 4, rng, size)
+    real, group = dict(zip(sets, images, strict=True)), dict(zip(sets, groups, strict=True))
+    generator = ToyGenerator()
+    members = np.concatenate([real["used"], real["test_used"]])
+    generated = generator.sample(members, _GENERATED_TRAIN + _GENERATED_TEST, rng)
+    write_images(folder / "train/generated", "generated", generated[:_GENERATED_TRAIN])
+    write_images(folder / "test/generated", "generated", generated[_GENERATED_TRAIN:])
+    rows: list[tuple[str, str]] = []
+    for label in ("used", "not_used"):
+        names = write_images(folder / f"train/real_{label}", f"real_{label}", real[label])
+        rows += zip((f"train/real_{label}/{name}" for name in names), group[label], strict=True)
+    order = rng.permutation(2 * _TEST)
+    unknown = np.concatenate([real["test_used"], real["test_not_used"]])[order]
+    unknown_groups = [*group["test_used"], *group["test_not_used"]]
+    names = write_images(folder / "test/real_unknown", "real_unknown", unknown)
+    rows += [
+        (f"test/real_unknown/{name}", unknown_groups[k])
+        for name, k in zip(names, order, strict=True)
+    ]
+    labels = [(name, int(k < _TEST)) for name, k in zip(names, order, strict=True)]
+    write_csv(folder / "test/labels.csv", ("file", "label"), labels)
+    write_csv(folder / "groups.csv", ("file", "group"), rows)
+
+
+def _fill_attribution(folder: Path, rng: np.random.Generator, size: int) -> None:
+    """Draw five subsets of patients, and what each subset's own generator makes of it."""
+    images, groups = _draw_sets((_REAL_PER_SUBSET,) * _SUBSETS, _SHIFTS, rng, size)
+    rows: list[tuple[str, str]] = []
+    tests = []
+    for k, generator in enumerate(_GENERATORS):
+        name = f"t{k + 1}"
+        files = write_images(folder / f"train/real/{name}", f"real_{name}", images[k])
+        rows += zip((f"train/real/{name}/{file}" for file in files), groups[k], strict=True)
+        generated = generator.sample(images[k], _SUBSET_TRAIN + _SUBSET_TEST, rng)
+        train, test = generated[:_SUBSET_TRAIN], generated[_SUBSET_TRAIN:]
+        write_images(folder / f"train/generated/gen_{name}", f"generated_{name}", train)
+        tests.append(test)
+    order = rng.permutation(_SUBSETS * _SUBSET_TEST)
+    unknown = np.concatenate(tests)[order]
+    names = write_images(folder / "test/generated_unknown", "generated_unknown", unknown)
+    labels = [(file, f"t{k // _SUBSET_TEST + 1}") for file, k in zip(names, order, strict=True)]
+    write_csv(folder / "test/labels.csv", ("file", "label"), labels)
+    write_csv(folder / "groups.csv", ("file", "group"), rows)
+
+
+def _draw_sets(
+    counts: tuple[int, ...],
+    shifts: tuple[dict[str, float], ...] | list[dict[str, float]],
+    rng: np.random.Generator,
+    size: int,
+) -> tuple[list[NDArray[np.uint8]], list[list[str]]]:
+    """Draw patient-disjoint sets of slices: images of each set, and their patients' names."""
+    images, owners, first = [], [], 0
+    for count, shift in zip(counts, shifts, strict=True):
+        owner = _owners(count)
+        patients = draw_patients(int(owner[-1]) + 1, rng, shift)
+        images.append(render(draw_slices(patients, owner, rng), size, rng))
+        owners.append(owner + first)
+        first += int(owner[-1]) + 1
+    # Numbers are dealt anew, so that a patient's number does not tell the set.
+    number = rng.permutation(first) + 1
+    return images, [[f"patient_{number[k]}" for k in owner] for owner in owners]
+
+
+def _owners(count: int) -> NDArray[np.int64]:
+    """Deal `count` slices out to patients, the same way for every set."""
+    repeats = np.resize(_SLICES, count)
+    return np.repeat(np.arange(count), repeats)[:count]
