@@ -105,9 +105,13 @@ def resolve(target: str, path: str = "") -> Callable[..., Any]:
 def _refuse_detour(where: str, target: str, package: str, found: Any) -> None:
     """A trusted module must not lead to what it merely imports, such as `torch.os.system`."""
     home = (getattr(found, "__module__", None) or "").split(".", maxsplit=1)[0]
-    related = home == package or (package in LIBRARIES and home in {"pytorch_lightning", "lightning"})
+    related = home == package or (
+        package in LIBRARIES and home in {"pytorch_lightning", "lightning"}
+    )
     if not related or (package in LIBRARIES and not inspect.isclass(found)):
-        raise UserError(f"{where}={target}: only classes that {package} itself defines can be built")
+        raise UserError(
+            f"{where}={target}: only classes that {package} itself defines can be built"
+        )
 
 
 def _target_nodes(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,7 +119,7 @@ def _target_nodes(config: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]
         if config.get(TARGET) is not None:
             yield path, dict(config)
         for key, value in config.items():
-            yield from _target_nodes(value, f"{path}.{key}".lstrip("."))
+            yield from _target_nodes(value, f"{path}.{key!s}".lstrip("."))
     elif isinstance(config, list):
         for position, value in enumerate(config):
             yield from _target_nodes(value, f"{path}.{position}".lstrip("."))

@@ -37,7 +37,8 @@ def main() -> None:
     try:
         if command not in texts.SUMMARY:
             raise UserError(
-                f"{command}: no such command{suggest(command, texts.SUMMARY)} (gansfp --help lists them)"
+                f"{command}: no such command{suggest(command, texts.SUMMARY)}"
+                " (gansfp --help lists them)"
             )
         if "-h" in rest or "--help" in rest:
             _say(texts.DETAILS[command])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gansfp.errors import UserError, suggest
@@ -32,7 +32,7 @@ class Train(Base):
     """`gansfp train`."""
 
     task: str = MISSING
-    experiment_name: str = MISSING
+    experiment_name: str | None = None
     published_run: str | None = None
     study: str = "default"
     seed: int = 0
@@ -124,7 +124,7 @@ def check(config: DictConfig) -> None:
     for key in config:
         if key not in known and key != "hydra":
             raise UserError(f"{key}: unknown key{suggest(str(key), known)}")
-    own = {k: config._get_node(k) for k in config if k in known and _is_typed(schema, str(k))}
+    own = {str(k): config._get_node(k) for k in config if k in known and _is_typed(schema, str(k))}
     try:
         OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(own))
     except OmegaConfBaseException as error:
@@ -138,4 +138,4 @@ def _is_typed(schema: type[Base], key: str) -> bool:
 def _reason(error: OmegaConfBaseException) -> str:
     key = getattr(error, "full_key", None)
     first = str(error).splitlines()[0]
-    return f"{key}: {first}" if key else first
+    return f"{key!s}: {first}" if key else first

@@ -8,7 +8,7 @@ from typing import Any
 
 from hydra import compose
 from hydra.errors import HydraException, MissingConfigException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gansfp.errors import UserError, suggest
@@ -47,12 +47,15 @@ def _whole_text(error: BaseException | None) -> str:
 
 
 def _unknown_key(text: str, command: str) -> str | None:
-    found = re.search(r"Could not (?:override|append to config|delete from config)[^'\"]*['\"]?([\w./@]+)", text)
+    found = re.search(
+        r"Could not (?:override|append to config|delete from config)[^'\"]*['\"]?([\w./@]+)", text
+    )
     found = re.search(r"Could not override '([^']+)'", text) or found
     if not found:
         return None
     key = found.group(1).split("=")[0]
-    return f"{key}: unknown key{suggest(key, _known_keys(command))} (gansfp {command} --cfg job lists them)"
+    near = suggest(key, _known_keys(command))
+    return f"{key}: unknown key{near} (gansfp {command} --cfg job lists them)"
 
 
 def _unknown_option(error: Exception, text: str) -> str | None:
@@ -80,8 +83,8 @@ def _grammar(text: str, overrides: Sequence[str]) -> str | None:
 
 def _known_keys(command: str) -> list[str]:
     """List every key of a command's configuration, and its config groups."""
-    from hydra.core.global_hydra import GlobalHydra
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
     from gansfp.cli import config_folder
 
@@ -92,12 +95,12 @@ def _known_keys(command: str) -> list[str]:
     except (HydraException, OmegaConfBaseException):
         return []
     groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
-    return [*_flatten(config, ""), *groups]
+    plain: Any = OmegaConf.to_container(config)
+    return [*_flatten(plain, ""), *groups]
 
 
-def _flatten(node: Any, path: str) -> Iterator[str]:
-    plain = OmegaConf.to_container(node) if isinstance(node, DictConfig) else node
-    for key, value in plain.items():
+def _flatten(node: dict[str, Any], path: str) -> Iterator[str]:
+    for key, value in node.items():
         full = f"{path}.{key}".lstrip(".")
         yield full
         if isinstance(value, dict):

@@ -67,15 +67,20 @@ def score_table(
     Raises:
         ValueError: A shape is wrong, or a score is not finite.
     """
-    expected = (len(rows),) if benchmark.task == "membership" else (len(rows), len(benchmark.classes))
+    expected = (
+        (len(rows),) if benchmark.task == "membership" else (len(rows), len(benchmark.classes))
+    )
     if scores.shape != expected:
         raise ValueError(f"scores have shape {scores.shape}, expected {expected}")
     if not np.isfinite(scores).all():
         raise ValueError(f"{int((~np.isfinite(scores)).sum())} scores are not finite")
-    frame = benchmark.index.frame.iloc[rows][["sample_id", "group"]].reset_index(drop=True)
+    known = benchmark.index.frame.iloc[rows][["sample_id", "group"]]
+    frame: pd.DataFrame = known.reset_index(drop=True)
     if benchmark.task == "membership":
         return frame.assign(raw_score=scores.astype(np.float64))
-    columns = {f"{PROBABILITY_PREFIX}{name}": scores[:, k] for k, name in enumerate(benchmark.classes)}
+    columns = {
+        f"{PROBABILITY_PREFIX}{name}": scores[:, k] for k, name in enumerate(benchmark.classes)
+    }
     return frame.assign(**columns)
 
 

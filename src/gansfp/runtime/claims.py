@@ -70,8 +70,8 @@ class Claim:
             holder = read_json(self.path) or {}
             if _is_alive(holder, self.path):
                 raise UserError(
-                    f"{self.path.parent}: process {holder.get('pid')} on {holder.get('host')} is at "
-                    f"work here; wait for it, or stop it and start again"
+                    f"{self.path.parent}: process {holder.get('pid')} on {holder.get('host')} "
+                    "is at work here; wait for it, or stop it and start again"
                 ) from None
             mine.replace(self.path)
             time.sleep(0.05)  # two heirs: the later rename wins, and the other one sees it here

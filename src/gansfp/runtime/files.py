@@ -13,7 +13,9 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON in one atomic step; numbers that are not finite are refused (ValueError)."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}.tmp")
-    partial.write_text(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+    partial.write_text(
+        json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8"
+    )
     partial.replace(path)
 
 

@@ -33,7 +33,9 @@ def provenance() -> dict[str, Any]:
         "processors": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
-        "slurm": {k: v for k, v in os.environ.items() if k in {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"}},
+        "slurm": {
+            k: v for k, v in os.environ.items() if k in {"SLURM_JOB_ID", "SLURM_ARRAY_TASK_ID"}
+        },
     }
 
 

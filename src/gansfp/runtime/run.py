@@ -23,7 +23,16 @@ from gansfp.runtime.provenance import provenance
 log = logging.getLogger(__name__)
 
 # What may change without making it another experiment.
-OUTSIDE_THE_HASH = ("hydra", "paths", "logger", "callbacks", "study", "experiment_name", "force", "trust")
+OUTSIDE_THE_HASH = (
+    "hydra",
+    "paths",
+    "logger",
+    "callbacks",
+    "study",
+    "experiment_name",
+    "force",
+    "trust",
+)
 
 
 def config_hash(config: DictConfig) -> str:
@@ -145,8 +154,8 @@ def make_writable(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise UserError(
-            f"{folder}: cannot be written ({error.strerror}); name another folder: paths.runs=FOLDER "
-            "(forge: output=FOLDER)"
+            f"{folder}: cannot be written ({error.strerror}); name another folder: "
+            "paths.runs=FOLDER (forge and predict: output=FOLDER)"
         ) from error
 
 

@@ -1,0 +1,123 @@
+"""`gansfp train`: fit a method, predict, evaluate; one run folder."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+
+from gansfp import build
+from gansfp.errors import UserError
+from gansfp.methods.base import BenchmarkModule, Estimator
+from gansfp.runtime import learned, settings
+from gansfp.runtime.run import Run, open_run
+from gansfp.runtime.scoring import predict_run
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from gansfp.data.datamodule import BenchmarkDataModule
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig) -> float | None:
+    """Run one experiment, or skip it where its result is there already.
+
+    Args:
+        config: `conf/train.yaml`, composed and checked.
+
+    Returns:
+        The objective (the official metric unless `objective` names another), or None on the
+        processes of a distributed fit that do not predict.
+    """
+    settings.prepare()
+    settings.require(config)
+    settings.refuse_ddp_sweep(config)
+    settings.name_experiment(config)
+    build.trust(config.trust)
+    build.check_targets(config)
+    folder = Run.of(config)
+    if settings.in_child_process():
+        _fit(config, folder, *_build(config))
+        return None
+    if folder.result is not None and not config.force:
+        log.info("finished before, skipped: %s", folder.folder)
+        return _objective(folder.result, config.objective)
+    with open_run(folder, config):
+        data, method = _build(config)
+        if not _fit(config, folder, data, method):
+            return None
+        predict_run(config, folder, data, method)
+        result = _evaluate(config, folder, data)
+        folder.finish(result)
+    log.info("%s\nresults in %s", _summary(result), folder.folder)
+    return _objective(result, config.objective)
+
+
+def _build(config: DictConfig) -> tuple[BenchmarkDataModule, BenchmarkModule | Estimator]:
+    L.seed_everything(config.seed, workers=True, verbose=False)
+    data: BenchmarkDataModule = build.instantiate(config.data)
+    data.prepare_data()
+    data.setup("fit")
+    return data, build_method(config, data)
+
+
+def build_method(config: DictConfig, data: BenchmarkDataModule) -> BenchmarkModule | Estimator:
+    """Build the method of a configuration, with what it wants to know of the benchmark filled in.
+
+    Raises:
+        UserError: The method does not fit the interface.
+    """
+    benchmark = data.benchmark
+    facts = {
+        "task": benchmark.task,
+        "image_size": benchmark.image_size,
+        "classes": list(benchmark.classes),
+    }
+    method = build.instantiate(config.method, **build.accepted(config.method, facts))
+    if not isinstance(method, (BenchmarkModule, Estimator)):
+        raise UserError(
+            f"method._target_={config.method['_target_']}: a method derives from "
+            "gansfp.methods.base.BenchmarkModule or Estimator"
+        )
+    return method
+
+
+def _fit(
+    config: DictConfig,
+    run_folder: Run,
+    data: BenchmarkDataModule,
+    method: BenchmarkModule | Estimator,
+) -> bool:
+    """Fit the method; True on the process that goes on to predict."""
+    if isinstance(method, Estimator):
+        method.fit(data).save(run_folder.folder / "model")
+        return True
+    trainer = learned.make_trainer(
+        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=config.logger
+    )
+    learned.fit(trainer, method, data)
+    return learned.leave_group(trainer)
+
+
+def _evaluate(config: DictConfig, folder: Run, data: BenchmarkDataModule) -> dict[str, Any]:
+    evaluator = build.instantiate(config.evaluator)
+    truth = Path(config.truth) if config.truth else None
+    result: dict[str, Any] = evaluator.evaluate_run(folder, data, truth, config.seed)
+    return result
+
+
+def _objective(result: dict[str, Any], name: str | None) -> float:
+    """Read the number that a search maximises; never a NaN, which would end a sweep."""
+    value = float("nan")
+    if not math.isfinite(value):
+        raise UserError(f"objective={name}: the run has no such finite metric")
+    return value
+
+
+def _summary(result: dict[str, Any]) -> str:
+    return ""

@@ -1,0 +1,113 @@
+"""Runs methods that Lightning trains: fit on any number of processes, predict on one device."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.fabric.plugins.environments import LightningEnvironment
+
+from gansfp.build import instantiate, instantiate_all
+from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from omegaconf import DictConfig
+
+    from gansfp.data.datamodule import BenchmarkDataModule
+    from gansfp.methods.base import BenchmarkModule
+
+log = logging.getLogger(__name__)
+
+
+def make_trainer(
+    config: DictConfig, folder: Path, *, callbacks: Any = None, loggers: Any = None
+) -> L.Trainer:
+    """Build the Trainer of a fit in `folder`.
+
+    Args:
+        config: The `trainer` node.
+        folder: Where checkpoints and metrics go.
+        callbacks: The `callbacks` node, a mapping of nodes.
+        loggers: The `logger` node, a mapping of nodes.
+    """
+    built = [instantiate(node, save_dir=str(folder)) for node in (loggers or {}).values() if node]
+    trainer: L.Trainer = instantiate(
+        config,
+        default_root_dir=str(folder),
+        callbacks=instantiate_all(callbacks),
+        logger=built or False,
+        plugins=[AtomicCheckpointIO()],
+        enable_checkpointing=False,  # the resume callback writes the only checkpoint
+    )
+    return trainer
+
+
+def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
+    """Fit, going on from the folder's own last checkpoint where there is one."""
+    checkpoint = resume_from(Path(trainer.default_root_dir))
+    if checkpoint:
+        log.info("resuming from %s", checkpoint)
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+
+
+def leave_group(trainer: L.Trainer) -> bool:
+    """Let all ranks meet after the fit, and end their process group.
+
+    What follows runs on rank 0 alone. With the group still standing, a collective operation there
+    would wait for ranks that have left.
+
+    Returns:
+        True on rank 0.
+    """
+    trainer.strategy.barrier("fit done")
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return trainer.is_global_zero
+
+
+def load_module(module: BenchmarkModule, folder: Path) -> BenchmarkModule:
+    """Read the fitted state back from a run folder."""
+    return type(module).load_from_checkpoint(
+        last_checkpoint(folder), map_location="cpu", weights_only=True
+    )
+
+
+def predict(
+    module: BenchmarkModule,
+    data: BenchmarkDataModule,
+    rows: NDArray[np.int64],
+    trainer_config: DictConfig,
+) -> NDArray[np.float64]:
+    """Score images with a fitted module on one device.
+
+    Args:
+        module: Fitted.
+        data: The benchmark.
+        rows: Images, shape (n,).
+        trainer_config: The `trainer` node; accelerator and precision are taken from it.
+
+    Returns:
+        What `BenchmarkModule.scores` gives.
+    """
+    needed = module.predict_rows(data, rows)
+    data.predict_rows = needed
+    trainer = L.Trainer(
+        accelerator=trainer_config.accelerator,
+        devices=1,
+        precision=trainer_config.precision,
+        # One process, also where a cluster's or torchrun's environment speaks of several.
+        plugins=[LightningEnvironment()],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    outputs: Any = trainer.predict(module, datamodule=data)
+    stacked = torch.cat([part.float().cpu() for part in outputs])
+    return module.scores(stacked, needed, data, rows)

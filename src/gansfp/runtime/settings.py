@@ -1,0 +1,97 @@
+"""What is set or refused before a command touches data."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from gansfp.errors import UserError
+
+
+def prepare() -> None:
+    """Quieten what the libraries say at every start and nobody can act on."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*`srun` command is available.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*You're resuming from a checkpoint that ended before the epoch ended.*",
+        ".*The `LightningDataModule.*` hook.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*GPU available but not used.*",
+        ".*Experiment logs directory .* exists and is not empty.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def require(config: DictConfig, *, needs_data: bool = True) -> None:
+    """Name every mandatory key that is not set, before anything is read.
+
+    Args:
+        config: The composed configuration.
+        needs_data: Whether the command cannot do without a data folder.
+
+    Raises:
+        UserError: Lists them, with the way to set each.
+    """
+    missing = list(_missing(config, ""))
+    data = config.get("data")
+    if (
+        data is not None
+        and "root" in data
+        and not any(data.get(key) for key in ("root", "train_dir", "test_dir"))
+    ):
+        raise UserError("data.root is not set: data.root=PATH (a folder with train/ and test/)")
+    if missing:
+        raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
+
+
+def _missing(node: Any, path: str) -> Iterator[str]:
+    for key in node:
+        full = f"{path}.{key}".lstrip(".")
+        if OmegaConf.is_missing(node, key):
+            yield full
+        elif isinstance(child := node._get_node(key), DictConfig) and not child._is_none():
+            yield from _missing(child, full)
+
+
+def refuse_ddp_sweep(config: DictConfig) -> None:
+    """Refuse a sweep whose jobs would start further processes by script.
+
+    Each such process would run the whole sweep again.
+
+    Raises:
+        UserError: Names the cures.
+    """
+    several = config.trainer.get("devices") not in (1, "1", None) or config.trainer.num_nodes > 1
+    if (
+        HydraConfig.initialized()
+        and HydraConfig.get().mode == RunMode.MULTIRUN
+        and several
+        and "spawn" not in str(config.trainer.strategy)
+    ):
+        raise UserError(
+            f"trainer.devices={config.trainer.devices} in a sweep (-m): take trainer=ddp_spawn, "
+            "or start the runs one by one without -m"
+        )
+
+
+def in_child_process() -> bool:
+    """Tell whether Lightning started this process as a further rank of a distributed fit."""
+    return any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "NODE_RANK", "RANK"))
+
+
+def name_experiment(config: DictConfig) -> None:
+    """Fill `experiment_name` in: the recipe, or else task and method as chosen."""
+    if config.experiment_name is not None or not HydraConfig.initialized():
+        return
+    choices = HydraConfig.get().runtime.choices
+    config.experiment_name = choices.get("experiment") or f"{config.task}-{choices.get('method')}"
