@@ -1,0 +1,168 @@
+"""What the datamodules of both tasks share: loading, folds, loaders, images on the device."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import lightning as L
+import numpy as np
+from torch import Tensor
+
+from gansfp.data.batches import PlanLoader, RowPlan
+from gansfp.data.benchmark import Benchmark, Survey, load_benchmark, survey_benchmark
+from gansfp.data.folds import benchmark_folds
+from gansfp.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from gansfp.data.batches import Sampling
+    from gansfp.data.layout import Task
+
+UseGenerated = Literal["both", "train", "test"]
+
+
+class BenchmarkDataModule(L.LightningDataModule, ABC):
+    """A benchmark with its folds and batches.
+
+    Args:
+        root: Holds the train and the test folder.
+        train_dir: The train folder, where it does not lie in `root`.
+        test_dir: The test folder, where it does not lie in `root`.
+        groups: Table of file and group, instead of the `groups.csv` in the folders.
+        resize: Side that every image is scaled to; None: sizes must agree.
+        bits16: Grey values that become 0 and 255 where a file has more than 8 bits.
+        cache_dir: Where decoded pixels are kept; None: the user's cache folder.
+        sampling: How training batches are drawn (`gansfp.data.pairs`); None: prediction only.
+        folds: Number of folds of the labelled candidates.
+        fold: The fold held out of fitting; None: nothing is held out.
+        folds_file: CSV of `sample_id, fold`, read where it exists and written where it does not.
+        seed: Of folds and batches.
+        predict_batch_size: Images in a prediction batch.
+        use_generated: Whose generated images membership methods read.
+
+    Attributes:
+        predict_rows: Rows that `predict_dataloader` goes through; set before predicting.
+    """
+
+    task: ClassVar[Task]
+
+    def __init__(
+        self,
+        root: str | Path | None = None,
+        train_dir: str | Path | None = None,
+        test_dir: str | Path | None = None,
+        groups: str | Path | None = None,
+        resize: int | Sequence[int] | None = None,
+        bits16: Sequence[int] = (0, 65535),
+        cache_dir: str | Path | None = None,
+        sampling: Sampling | None = None,
+        folds: int = 5,
+        fold: int | None = 0,
+        folds_file: str | Path | None = None,
+        seed: int = 0,
+        predict_batch_size: int = 256,
+        use_generated: UseGenerated = "both",
+    ) -> None:
+        super().__init__()
+        if fold is not None and not 0 <= fold < folds:
+            raise UserError(
+                f"data.fold={fold}: must be null or 0 to {folds - 1} (data.folds={folds})"
+            )
+        if use_generated not in ("both", "train", "test"):
+            raise UserError(f"data.use_generated={use_generated}: must be both, train or test")
+        self._where: dict[str, Any] = {
+            "root": root,
+            "train_dir": train_dir,
+            "test_dir": test_dir,
+            "groups": groups,
+            "resize": resize,
+            "bits16": bits16,
+            "cache_dir": cache_dir,
+        }
+        self._sampling = sampling
+        self._n_folds = folds
+        self._fold = fold
+        self._folds_file = Path(folds_file).expanduser() if folds_file is not None else None
+        self._seed = seed
+        self._predict_batch_size = predict_batch_size
+        self._use_generated = use_generated
+        self.predict_rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+
+    @cached_property
+    def benchmark(self) -> Benchmark:
+        """The benchmark, read on first use."""
+        return load_benchmark(self.task, **self._where)
+
+    def survey(self) -> Survey:
+        """Read the benchmark as far as possible, with all its problems."""
+        return survey_benchmark(self.task, **self._where)
+
+    def prepare_data(self) -> None:
+        """Decode into the cache, once a node."""
+        _ = self.benchmark
+
+    def setup(self, stage: str | None = None) -> None:
+        """Map the pixels, on every rank."""
+        _ = self.benchmark
+
+    @cached_property
+    def candidate_folds(self) -> NDArray[np.int64]:
+        """Fold of each row of `benchmark.candidates("train")`."""
+        return benchmark_folds(self.benchmark, self._n_folds, self._seed, self._folds_file)
+
+    @cached_property
+    def holdout_rows(self) -> NDArray[np.int64]:
+        """Labelled candidates of the held-out fold; empty where nothing is held out."""
+        rows = self.benchmark.candidates("train")
+        if self._fold is None:
+            return rows[:0]
+        return np.asarray(rows[self.candidate_folds == self._fold])
+
+    @cached_property
+    def fit_rows(self) -> NDArray[np.int64]:
+        """Labelled rows that a method may be fitted on: no group of them is held out."""
+        rows = np.sort(np.concatenate([self.benchmark.candidates("train"), self._support_rows()]))
+        held_out = np.unique(self.benchmark.groups(self.holdout_rows))
+        return rows[~np.isin(self.benchmark.groups(rows), held_out)]
+
+    @property
+    @abstractmethod
+    def generated_rows(self) -> NDArray[np.int64]:
+        """Synthetic images that a method may read."""
+
+    def _support_rows(self) -> NDArray[np.int64]:
+        """Labelled rows that the task does not ask about."""
+        return np.empty(0, dtype=np.int64)
+
+    def train_dataloader(self) -> PlanLoader:
+        """Load this rank's share of the training batches.
+
+        Raises:
+            UserError: No sampling is configured, or ranks cannot share a batch evenly.
+        """
+        if self._sampling is None:
+            raise UserError("data.sampling is not set: data/sampling=images or data/sampling=pairs")
+        plan = self._sampling.bind(self.benchmark, self.fit_rows, self._seed)
+        rank, world_size = (0, 1)
+        if self.trainer is not None:
+            rank, world_size = self.trainer.global_rank, self.trainer.world_size
+        return PlanLoader(plan, rank, world_size)
+
+    def predict_dataloader(self) -> PlanLoader:
+        """Load `predict_rows` in order."""
+        return PlanLoader(RowPlan(self.predict_rows, self._predict_batch_size))
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""
+        images = {
+            f"{name.removesuffix('row')}image": self.benchmark.store.gather(rows, rows.device)
+            for name, rows in batch.items()
+            if isinstance(rows, Tensor) and (name == "row" or name.endswith("_row"))
+        }
+        return {**batch, **images}
