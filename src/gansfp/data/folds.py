@@ -82,11 +82,11 @@ def _splits(
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-    # Without groups the plain kind does the same in less time (the other loops over groups).
-    plain = len(np.unique(groups)) == len(groups)
-    kind = StratifiedKFold if plain else StratifiedGroupKFold
-    splitter = kind(n_folds, shuffle=True, random_state=seed)
-    return list(splitter.split(np.zeros(len(labels)), labels, groups))
+    rows = np.zeros(len(labels))
+    if len(np.unique(groups)) == len(groups):  # The other kind loops over groups, to the same end.
+        return list(StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, labels))
+    splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    return list(splitter.split(rows, labels, groups))
 
 
 def _read_folds(

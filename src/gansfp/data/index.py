@@ -60,7 +60,7 @@ def build_index(
         "split": [file.split for file in files],
         "role": [file.role for file in files],
         # As objects, so that "unknown" stays None and does not become NaN.
-        "label": np.array([file.label for file in files], dtype=object),
+        "label": pd.Series([file.label for file in files], dtype=object),
         "group": list(groups),
         "width": np.array([record.width for record in records], dtype=np.int64),
         "height": np.array([record.height for record in records], dtype=np.int64),
