@@ -75,7 +75,7 @@ def build_method(config: DictConfig, data: BenchmarkDataModule) -> BenchmarkModu
     benchmark = data.benchmark
     facts = {
         "task": benchmark.task,
-        "image_size": benchmark.image_size,
+        "image_size": _side(benchmark.image_size),
         "classes": list(benchmark.classes),
     }
     method = build.instantiate(config.method, **build.accepted(config.method, facts))
@@ -85,6 +85,11 @@ def build_method(config: DictConfig, data: BenchmarkDataModule) -> BenchmarkModu
             "gansfp.methods.base.BenchmarkModule or Estimator"
         )
     return method
+
+
+def _side(size: tuple[int, int]) -> int | list[int]:
+    height, width = size
+    return height if height == width else [height, width]
 
 
 def _fit(

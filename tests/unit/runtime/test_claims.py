@@ -1,0 +1,85 @@
+"""One process works in a folder; the dead are succeeded, the living respected."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gansfp.errors import UserError
+from gansfp.runtime.claims import CLAIM, STALE_SECONDS, Claim, process_start
+
+
+def plant(folder: Path, **changes: object) -> None:
+    holder = {
+        "token": "other",
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "started": process_start(os.getpid()),
+        "slurm_job_id": None,
+    }
+    (folder / CLAIM).write_text(json.dumps(holder | changes))
+
+
+def test_a_claim_stands_for_its_block_and_leaves_nothing(tmp_path: Path) -> None:
+    with Claim(tmp_path):
+        stored = json.loads((tmp_path / CLAIM).read_text())
+        assert stored["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_living_process_is_respected_and_named(tmp_path: Path) -> None:
+    plant(tmp_path)
+    with pytest.raises(UserError, match=rf"process {os.getpid()} on .*is at work"), Claim(tmp_path):
+        pass
+    assert json.loads((tmp_path / CLAIM).read_text())["token"] == "other"
+
+
+def test_a_dead_process_is_succeeded(tmp_path: Path) -> None:
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
+    plant(tmp_path, pid=int(child.stdout), started="1")
+    with Claim(tmp_path):
+        assert json.loads((tmp_path / CLAIM).read_text())["token"] != "other"
+
+
+def test_a_number_used_again_is_another_process(tmp_path: Path) -> None:
+    plant(tmp_path, started="17")  # our own number, but not our start time
+    with Claim(tmp_path):
+        pass
+
+
+def test_another_host_is_believed_while_its_heart_beats(tmp_path: Path) -> None:
+    plant(tmp_path, host="elsewhere")
+    with pytest.raises(UserError, match="elsewhere"), Claim(tmp_path):
+        pass
+    old = time.time() - STALE_SECONDS - 1
+    os.utime(tmp_path / CLAIM, (old, old))
+    with Claim(tmp_path):
+        pass
+
+
+def test_a_requeued_job_takes_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, host="elsewhere", slurm_job_id="4711")
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with Claim(tmp_path):
+        pass
+
+
+def test_an_unreadable_claim_without_a_holder_ages(tmp_path: Path) -> None:
+    (tmp_path / CLAIM).write_text("{")
+    with pytest.raises(UserError), Claim(tmp_path):
+        pass
+
+
+def test_a_claim_taken_over_is_not_removed_by_the_former_holder(tmp_path: Path) -> None:
+    with Claim(tmp_path):
+        plant(tmp_path)
+    assert json.loads((tmp_path / CLAIM).read_text())["token"] == "other"
