@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MAX_SIDE = 8192
 # No EPS and the like: their decoders start other programs.
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "PPM", "GIF", "WEBP")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "PPM", "GIF", "WEBP")
 _WIDE_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 _COLOUR_MODES = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa", "CMYK", "YCbCr", "HSV", "LAB")
 

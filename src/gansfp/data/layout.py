@@ -141,9 +141,7 @@ class _Reader:
         self.ignored.extend(others)
         if not images and not inner:
             there = f"{len(others)} files that are not images by name" if others else "nothing"
-            self.problems.append(
-                f"{folder}: no image in this folder ({there}); fill it or remove it"
-            )
+            self.problems.append(f"{folder}: no image in it ({there}); fill or remove it")
         images.sort(key=lambda entry: natural_key(entry.name))
         self.files.extend(ImageFile(entry, split, role, label) for entry in images)
 
@@ -222,9 +220,7 @@ def _read_attribution(reader: _Reader, folders: dict[str, Path]) -> tuple[str, .
     real = _class_folders(real_folder) if real_folder is not None else {}
     if real and set(real) != set(generated):
         odd = ", ".join(sorted(set(real) ^ set(generated), key=natural_key))
-        raise UserError(
-            f"{train}: class {odd} is in only one of generated/ and real/; add or remove it"
-        )
+        raise UserError(f"{train}: class {odd} lacks generated/ or real/; add or remove it")
     # The class is spelled as the real folder spells it, without a `gen_` in front.
     spelled = {key: _class_name((real or generated)[key].name) for key in generated}
     order = sorted(generated, key=lambda key: natural_key(spelled[key]))
