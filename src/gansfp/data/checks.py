@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -116,8 +117,7 @@ def _refuse(pairs: list[str], what: str) -> list[str]:
 def _equal_stems(frame: pd.DataFrame, task: Task) -> list[str]:
     """Find test images that a run file, which names images by their stem, could not tell apart."""
     test = frame.loc[frame["role"] == UNKNOWN_ROLE[task], "path"]
-    # A file name has at most one extension here: layout reads only names with an image suffix.
-    stems = test.str.rpartition("/")[2].str.rpartition(".")[0]
+    stems = pd.Series([PurePath(path).stem for path in test], index=test.index, dtype=object)
     repeated = test[stems.duplicated(keep=False)]
     if repeated.empty:
         return []
