@@ -125,6 +125,7 @@ class PlanLoader:
     def __init__(self, plan: BatchPlan, rank: int = 0, world_size: int = 1) -> None:
         self.plan = plan
         self.sampler = _Epoch()
+        self.batch_sampler = None  # Lightning looks for it wherever there is a sampler
         self._rank = rank
         self._world_size = world_size
         self._position = (0, 0)
