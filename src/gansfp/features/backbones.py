@@ -152,7 +152,8 @@ def load_backbone(
         module=module,
         name=name,
         identity=weights_hash(module),
-        dim=int(module.num_features),
+        # A few networks widen after pooling, inside the head that stays.
+        dim=int(getattr(module, "head_hidden_size", None) or module.num_features),
         size=int(cfg["input_size"][-1]),
         mean=tuple(float(value) for value in cfg["mean"]),
         std=tuple(float(value) for value in cfg["std"]),

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from gansfp.features.representations import Representation
 
     Rows = NDArray[np.int64]
+    Vectors = NDArray[np.float32]
 
 Statistic = Literal["nearest", "pool_ratio"]
 Pool = Literal["all", "labelled"]
 Reference = Literal["real", "generated"]
 Rule = Literal["distance", "vote"]
 
-_OPTIONS = "distance.json"
-_ARRAYS = "distance.npz"
+_FILE = "distance.json"
+_OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
+_BLOCK = 2048
 
 
 class DistanceEstimator(Estimator):
@@ -87,91 +89,111 @@ class DistanceEstimator(Estimator):
         self.statistic, self.k, self.k_pool, self.pool = statistic, k, k_pool, pool
         self.reference, self.rule, self.temperature = reference, rule, temperature
         self.transductive = statistic == "pool_ratio" and pool == "all"
-        self._task = ""
-        self._classes: tuple[str, ...] = ()
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._fitted: tuple[str, tuple[str, ...]] | None = None
+        self._encoded: tuple[Benchmark, dict[str, NDArray[Any]]] | None = None
 
     def fit(self, data: BenchmarkDataModule) -> Self:
-        """Encode what candidates are compared with; nothing is learnt."""
-        benchmark = data.benchmark
-        self._task, self._classes = benchmark.task, tuple(benchmark.classes)
-        if benchmark.task == "membership":
-            synthetic = _not_empty(data.generated_rows, "synthetic images")
-            self._arrays = {"synthetic": self._encode(benchmark, synthetic)}
-            if self.statistic == "pool_ratio":
-                self._keep(benchmark, self._pool_rows(benchmark))
-        else:
-            if self.statistic == "pool_ratio":
-                raise UserError("method.statistic=pool_ratio is for task=membership: use nearest")
-            rows = self._class_rows(benchmark)
-            self._keep(benchmark, rows)
-            names = {name: c for c, name in enumerate(self._classes)}
-            labels = [names[label] for label in benchmark.labels(rows)]
-            self._arrays["labels"] = np.array(labels, dtype=np.int64)
+        """Check that there is something to compare with and encode it; nothing is learnt."""
+        self._fitted = _kind(data.benchmark)
+        self._references(data)
         return self
 
     def predict(self, data: BenchmarkDataModule, rows: Rows) -> NDArray[np.float64]:
-        """Score images; see `gansfp.methods.base.Estimator`."""
+        """Score images against the sets of `data`; see `gansfp.methods.base.Estimator`."""
         benchmark = data.benchmark
-        if not self._arrays:
+        if self._fitted is None:
             raise RuntimeError("predict before fit")
-        if (benchmark.task, tuple(benchmark.classes)) != (self._task, self._classes):
+        if self._fitted != _kind(benchmark):
             raise UserError(
-                f"data.root: a {benchmark.task} benchmark with classes {list(benchmark.classes)}; "
-                f"the method was fitted for {self._task} with {list(self._classes)}"
+                f"data.root: {_kind(benchmark)} differs from what the method was fitted for: "
+                f"{self._fitted}"
             )
-        queries = self._encode(benchmark, rows)
-        if benchmark.task == "attribution":
-            return self._attribute(queries, exclusion_keys(benchmark, rows))
-        synthetic = self._arrays["synthetic"]
-        if self.statistic == "nearest":
-            return statistics.nearest_synthetic(queries, synthetic, self.k)
-        keys = Exclusion(exclusion_keys(benchmark, rows), self._arrays["keys"])
-        return statistics.pool_ratio(
-            queries, synthetic, self._arrays["references"], keys, self.k_pool
-        )
+        references = self._references(data)
+        score = self._membership if benchmark.task == "membership" else self._attribution
+        blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+        parts = [
+            score(self._encode(benchmark, block), exclusion_keys(benchmark, block), references)
+            for block in blocks
+        ]
+        shape = (0,) if benchmark.task == "membership" else (0, len(benchmark.classes))
+        return np.concatenate(parts) if parts else np.empty(shape)
 
     def save(self, folder: Path) -> None:
-        """Write the options as JSON and the encoded references as npz."""
+        """Write the options as JSON: with nothing learnt, they say it all."""
+        if self._fitted is None:
+            raise RuntimeError("save before fit")
         folder.mkdir(parents=True, exist_ok=True)
         content = {
-            "options": {
-                name: getattr(self, name)
-                for name in ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
-            },
+            "options": {name: getattr(self, name) for name in _OPTIONS},
             "representation": self.representation.spec(),
-            "task": self._task,
-            "classes": list(self._classes),
+            "task": self._fitted[0],
+            "classes": list(self._fitted[1]),
         }
-        (folder / _OPTIONS).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-        np.savez(folder / _ARRAYS, allow_pickle=False, **self._arrays)
+        (folder / _FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote.
 
         Raises:
-            UserError: A file is missing.
+            UserError: There is no such file.
         """
-        if not (folder / _OPTIONS).is_file() or not (folder / _ARRAYS).is_file():
-            raise UserError(f"{folder}: holds no saved distance method; has the run finished?")
-        content = json.loads((folder / _OPTIONS).read_text(encoding="utf-8"))
+        path = folder / _FILE
+        if not path.is_file():
+            raise UserError(f"{path}: no saved distance method; has the run finished?")
+        content = json.loads(path.read_text(encoding="utf-8"))
         method = cls(representation=from_spec(content["representation"]), **content["options"])
-        method._task, method._classes = content["task"], tuple(content["classes"])
-        with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
-            method._arrays = dict(arrays)
+        method._fitted = (content["task"], tuple(content["classes"]))
         return method
 
-    def _attribute(self, queries: NDArray[np.float32], keys: NDArray[Any]) -> NDArray[np.float64]:
-        references, labels = self._arrays["references"], self._arrays["labels"]
-        exclude, n = Exclusion(keys, self._arrays["keys"]), len(self._classes)
+    def _membership(
+        self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
+    ) -> NDArray[np.float64]:
+        synthetic = references["synthetic"]
+        if self.statistic == "nearest":
+            return statistics.nearest_synthetic(queries, synthetic, self.k)
+        exclude = Exclusion(keys, references["keys"])
+        return statistics.pool_ratio(
+            queries, synthetic, references["vectors"], exclude, self.k_pool
+        )
+
+    def _attribution(
+        self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
+    ) -> NDArray[np.float64]:
+        vectors, labels = references["vectors"], references["labels"]
+        exclude, n = Exclusion(keys, references["keys"]), int(labels.max()) + 1
         k = self.k if self.rule == "distance" else 1
-        distances = statistics.class_distances(queries, references, labels, n, k, exclude)
+        distances = statistics.class_distances(queries, vectors, labels, n, k, exclude)
         by_distance = statistics.distance_probabilities(distances, self.temperature)
         if self.rule == "distance":
             return by_distance
-        shares = statistics.class_votes(queries, references, labels, n, self.k, exclude)
+        shares = statistics.class_votes(queries, vectors, labels, n, self.k, exclude)
         return statistics.blend_votes(shares, by_distance)
+
+    def _references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
+        """Encode what candidates are compared with, once a benchmark."""
+        benchmark = data.benchmark
+        if self._encoded is None or self._encoded[0] is not benchmark:
+            self._encoded = (benchmark, self._encode_references(data))
+        return self._encoded[1]
+
+    def _encode_references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
+        benchmark = data.benchmark
+        found: dict[str, NDArray[Any]] = {}
+        if benchmark.task == "membership":
+            synthetic = _not_empty(data.generated_rows, "synthetic images")
+            found["synthetic"] = self._encode(benchmark, synthetic)
+            if self.statistic != "pool_ratio":
+                return found
+            rows = self._pool_rows(benchmark)
+        else:
+            if self.statistic == "pool_ratio":
+                raise UserError("method.statistic=pool_ratio is for task=membership: use nearest")
+            rows = self._class_rows(benchmark)
+            found["labels"] = benchmark.targets(rows)
+        found["vectors"] = self._encode(benchmark, rows)
+        found["keys"] = exclusion_keys(benchmark, rows)
+        return found
 
     def _pool_rows(self, benchmark: Benchmark) -> Rows:
         labelled = benchmark.candidates("train")
@@ -190,19 +212,14 @@ class DistanceEstimator(Estimator):
                 )
         return rows
 
-    def _keep(self, benchmark: Benchmark, rows: Rows) -> None:
-        self._arrays["references"] = self._encode(benchmark, rows)
-        self._arrays["keys"] = exclusion_keys(benchmark, rows)
-
-    def _encode(self, benchmark: Benchmark, rows: Rows) -> NDArray[np.float32]:
+    def _encode(self, benchmark: Benchmark, rows: Rows) -> Vectors:
         return self.representation.encode(benchmark.images(rows))
 
 
 def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
     """Name what an image must not be compared with: its group, or itself where none is known.
 
-    An image without a group is named by its pixels, so that its copy in another set is itself, and
-    an image of another benchmark that happens to have its file name is not.
+    An image without a group is named by its pixels, so that a copy of it counts as itself.
 
     Returns:
         Keys, shape (n,).
@@ -212,6 +229,10 @@ def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
     groups = ("group:" + frame["group"].astype(str)).to_numpy(dtype=np.str_)
     pixels = ("pixels:" + frame["pixel_hash"].astype(str)).to_numpy(dtype=np.str_)
     return np.where(known, groups, pixels)
+
+
+def _kind(benchmark: Benchmark) -> tuple[str, tuple[str, ...]]:
+    return benchmark.task, tuple(benchmark.classes)
 
 
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
