@@ -10,21 +10,20 @@ import numpy as np
 import pytest
 import timm
 import torch
+from PIL import Image
+from safetensors.torch import save_file
+from sklearn.datasets import load_sample_image
+
 from gansfp.errors import UserError
 from gansfp.features import hub
 from gansfp.features.backbones import BackboneSpec, build_model, load_backbone
 from gansfp.features.cpu import tune_allocator
 from gansfp.features.lite import LITE_BACKBONES, lite_state_dict
-from PIL import Image
-from safetensors.torch import save_file
-from sklearn.datasets import load_sample_image
 
 SMALL = "mobilenetv3_small_050"
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), list(zip(LITE_BACKBONES, (224, 240, 260), strict=True))
-)
+@pytest.mark.parametrize(("name", "size"), list(zip(LITE_BACKBONES, (224, 240, 260), strict=True)))
 def test_lite_weights_fill_every_entry(name: str, size: int) -> None:
     model = timm.create_model(name)
     result = model.load_state_dict(lite_state_dict(name, model), strict=False)
@@ -68,12 +67,12 @@ def test_features_follow_the_stated_preprocessing() -> None:
 
 
 def test_lite_for_another_model_names_those_that_have_it() -> None:
-    with pytest.raises(UserError, match="tf_efficientnet_lite0.*imagenet, none or a file"):
+    with pytest.raises(UserError, match=r"tf_efficientnet_lite0.*imagenet, none or a file"):
         load_backbone("resnet18", "lite")
 
 
 def test_unknown_name_is_corrected() -> None:
-    with pytest.raises(UserError, match="did you mean.*resnet50"):
+    with pytest.raises(UserError, match=r"did you mean.*resnet50"):
         load_backbone("resnt50", "none")
 
 
@@ -149,7 +148,7 @@ def test_refused_connection_names_the_choices_at_once(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     start = time.monotonic()
-    with pytest.raises(UserError, match="Connection refused.*weights=lite.*none.*path"):
+    with pytest.raises(UserError, match=r"Connection refused.*weights=lite.*none.*path"):
         load_backbone("resnet18", "imagenet")
     assert time.monotonic() - start < 10
 

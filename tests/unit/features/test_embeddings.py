@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from gansfp.features import embeddings
 from gansfp.features.backbones import Backbone, load_backbone
 from gansfp.features.embeddings import cache_key, embed

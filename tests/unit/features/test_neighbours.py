@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+from sklearn.neighbors import NearestNeighbors
+
 from gansfp.errors import UserError
 from gansfp.features import neighbours
 from gansfp.features.neighbours import Exclusion, nearest
-from scipy.spatial.distance import cdist
-from sklearn.neighbors import NearestNeighbors
 
 
 @pytest.fixture
@@ -123,10 +124,10 @@ def test_permuted_references_give_permuted_indices(rng: np.random.Generator) -> 
 
 def test_too_few_references_names_the_numbers(rng: np.random.Generator) -> None:
     points = rng.normal(size=(6, 2))
-    with pytest.raises(UserError, match="k=7.*lower k"):
+    with pytest.raises(UserError, match=r"k=7.*lower k"):
         nearest(points, points, 7)
     groups = np.array(["a", "a", "a", "a", "b", "c"])
-    with pytest.raises(UserError, match="k=3.*4 of 6.*2 of 6"):
+    with pytest.raises(UserError, match=r"k=3.*4 of 6.*2 of 6"):
         nearest(points, points, 3, Exclusion(groups, groups))
 
 

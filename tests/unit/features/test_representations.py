@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from gansfp.errors import UserError
 from gansfp.features.backbones import BackboneSpec
 from gansfp.features.neighbours import nearest
@@ -26,7 +27,7 @@ def test_pixels_are_grey_values(images: np.ndarray) -> None:
 def test_pixels_are_averaged_down(images: np.ndarray) -> None:
     blocks = images.reshape(9, 4, 2, 4, 2).mean(axis=(2, 4)) / 255
     np.testing.assert_allclose(Pixels(size=4).encode(images), blocks.reshape(9, 16), rtol=1e-5)
-    with pytest.raises(UserError, match="size=9.*8 x 8"):
+    with pytest.raises(UserError, match=r"size=9.*8 x 8"):
         Pixels(size=9).encode(images)
 
 
@@ -54,7 +55,9 @@ def test_features_are_unit_vectors(images: np.ndarray) -> None:
     spec = BackboneSpec("mobilenetv3_small_050", "none", "cpu")
     plain, unit = (Features(spec, normalize=n).encode(images[:2]) for n in (False, True))
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(unit * np.linalg.norm(plain, axis=1, keepdims=True), plain, rtol=1e-4)
+    np.testing.assert_allclose(
+        unit * np.linalg.norm(plain, axis=1, keepdims=True), plain, rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize(

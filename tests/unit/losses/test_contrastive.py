@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+
 from gansfp.losses.contrastive import ContrastiveLoss
 
 

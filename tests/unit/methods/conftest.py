@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+
 from gansfp.data.attribution import AttributionDataModule
 from gansfp.data.benchmark import Benchmark
 from gansfp.data.datamodule import BenchmarkDataModule
-from gansfp.data.index import Index
+from gansfp.data.index import COLUMNS, Index
 from gansfp.data.membership import MembershipDataModule
 from gansfp.data.store import ImageStore
 
@@ -29,8 +30,10 @@ def _datamodule(
             sample = f"{split}/{role}/{label}/{number}.png"
             digest = hashlib.sha256(image.tobytes()).hexdigest()
             group = groups[number] if groups is not None else sample
-            rows.append((sample, sample, split, role, label, group, *image.shape[::-1], "L", digest))
-    columns = "sample_id path split role label group width height mode pixel_hash".split()
+            rows.append(
+                (sample, sample, split, role, label, group, *image.shape[::-1], "L", digest)
+            )
+    columns = [*COLUMNS]
     frame = pd.DataFrame(rows, columns=columns)
     frame["label"] = pd.Series([row[4] for row in rows], dtype=object)
     pixels = np.concatenate([part[3] for part in parts]).astype(np.uint8)

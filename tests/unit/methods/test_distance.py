@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.spatial.distance import cdist
+
 from gansfp.errors import UserError
 from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import NCC, Pixels
 from gansfp.methods.distance import statistics
 from gansfp.methods.distance.estimator import DistanceEstimator, exclusion_keys
-from scipy.spatial.distance import cdist
 
 Data = Any
 
@@ -206,9 +207,9 @@ def test_saved_and_loaded_gives_the_same(
 
 
 def test_wrong_options_name_the_key(membership: Data, attribution: Data) -> None:
-    with pytest.raises(UserError, match="method.statistic=near: choose nearest, pool_ratio"):
+    with pytest.raises(UserError, match=r"method.statistic=near: choose nearest, pool_ratio"):
         DistanceEstimator(statistic="near")
-    with pytest.raises(UserError, match="method.temperature=0"):
+    with pytest.raises(UserError, match=r"method.temperature=0"):
         DistanceEstimator(temperature=0)
     with pytest.raises(UserError, match="pool_ratio is for task=membership"):
         DistanceEstimator(statistic="pool_ratio").fit(attribution)
