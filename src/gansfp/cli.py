@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gansfp import help as texts
-from gansfp.arguments import to_hydra
+from gansfp.arguments import MULTIRUN, to_hydra
 from gansfp.errors import UserError, suggest
 
 if TYPE_CHECKING:
@@ -68,13 +68,13 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
     overrides = to_hydra(command, rest)
     before = list(sys.argv)
     sys.argv = [argv[0], *overrides]
+    jobs = _Jobs(command, list(argv))
     try:
         import hydra
 
-        main_function = hydra.main(
-            version_base="1.3", config_path=str(config_folder()), config_name=command
-        )
-        main_function(_task(command, list(argv)))()
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name=command)(
+            jobs.run
+        )()
     except Exception as error:
         from gansfp.hydra_errors import reword
 
@@ -84,17 +84,49 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
         raise worded from error
     finally:
         sys.argv = before
+    jobs.conclude(sweep=bool(overrides) and overrides[0] in MULTIRUN)
 
 
-def _task(command: str, argv: list[str]) -> Callable[[DictConfig], Any]:
-    def task(config: DictConfig) -> Any:
-        sys.argv = argv
+class _Jobs:
+    """The jobs of a command line: one, or those of a sweep.
+
+    A mistake of the user's is kept until Hydra is done, since Hydra puts lines of its own around
+    what a job raises; in a sweep the other jobs go on.
+    """
+
+    def __init__(self, command: str, argv: list[str]) -> None:
+        self._command = command
+        self._argv = argv
+        self._started = 0
+        self._errors: list[UserError] = []
+
+    def run(self, config: DictConfig) -> Any:
+        """Check the configuration of one job and run it."""
         from gansfp.config import check
 
-        check(config)
-        return import_module(f"gansfp.commands.{command}").run(config)
+        sys.argv = self._argv
+        self._started += 1
+        try:
+            check(config)
+            return import_module(f"gansfp.commands.{self._command}").run(config)
+        except UserError as error:
+            self._errors.append(error)
+            return None
 
-    return task
+    def conclude(self, *, sweep: bool) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            UserError: A job failed, or a sweep had none.
+        """
+        if sweep and not self._started:
+            raise UserError("the sweep has no job: its list of choices is empty")
+        if len(self._errors) > 1:
+            raise UserError(
+                f"{len(self._errors)} of {self._started} jobs failed, the first: {self._errors[0]}"
+            )
+        if self._errors:
+            raise self._errors[0]
 
 
 def config_folder() -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
 from omegaconf import MISSING, DictConfig, OmegaConf
@@ -120,6 +122,7 @@ def check(config: DictConfig) -> None:
         UserError: Names the key, and what was probably meant.
     """
     schema = SCHEMAS[str(config.command)]
+    _require(config, needs_data=schema in (Train, Inspect))
     known = {item.name for item in fields(schema)}
     for key in config:
         if key not in known and key != "hydra":
@@ -129,6 +132,29 @@ def check(config: DictConfig) -> None:
         OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(own))
     except OmegaConfBaseException as error:
         raise UserError(_reason(error)) from error
+
+
+def _require(config: DictConfig, *, needs_data: bool) -> None:
+    """Name every mandatory key that is not set, and a data folder that is not there."""
+    places = ("root", "train_dir", "test_dir")
+    if needs_data and not any(config.data.get(key) for key in places):
+        raise UserError("data.root is not set: data.root=PATH (a folder with train/ and test/)")
+    missing = list(_missing(config, ""))
+    if missing:
+        raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
+    for key in places if needs_data else ():
+        place = config.data.get(key)
+        if place and not Path(place).expanduser().is_dir():
+            raise UserError(f"data.{key}={place}: no such folder")
+
+
+def _missing(node: DictConfig, path: str) -> Iterator[str]:
+    for key in node:
+        full = f"{path}.{key!s}".lstrip(".")
+        if OmegaConf.is_missing(node, key):
+            yield full
+        elif isinstance(child := node._get_node(key), DictConfig) and not child._is_none():
+            yield from _missing(child, full)
 
 
 def _is_typed(schema: type[Base], key: str) -> bool:

@@ -35,7 +35,6 @@ def run(config: DictConfig) -> None:
         config: `conf/predict.yaml`, composed and checked.
     """
     settings.prepare()
-    settings.require(config, needs_data=False)
     build.trust(config.trust)
     finished = _finished(Path(config.run))
     stored = finished.config

@@ -35,7 +35,6 @@ def run(config: DictConfig) -> float | None:
         processes of a distributed fit that do not predict.
     """
     settings.prepare()
-    settings.require(config)
     settings.refuse_ddp_sweep(config)
     settings.name_experiment(config)
     build.trust(config.trust)

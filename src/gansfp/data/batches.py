@@ -120,13 +120,12 @@ class PlanLoader:
     Attributes:
         plan: The batches.
         sampler: Takes the epoch (`set_epoch`).
-        batch_sampler: None; Lightning asks for it wherever there is a sampler.
     """
 
     def __init__(self, plan: BatchPlan, rank: int = 0, world_size: int = 1) -> None:
         self.plan = plan
         self.sampler = _Epoch()
-        self.batch_sampler = None
+        self.batch_sampler = None  # Lightning looks for it wherever there is a sampler
         self._rank = rank
         self._world_size = world_size
         self._position = (0, 0)

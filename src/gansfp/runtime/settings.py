@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gansfp.errors import UserError
 
@@ -30,37 +28,6 @@ def prepare() -> None:
         ".*Experiment logs directory .* exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", message=message)
-
-
-def require(config: DictConfig, *, needs_data: bool = True) -> None:
-    """Name every mandatory key that is not set, before anything is read.
-
-    Args:
-        config: The composed configuration.
-        needs_data: Whether the command cannot do without a data folder.
-
-    Raises:
-        UserError: Lists them, with the way to set each.
-    """
-    missing = list(_missing(config, ""))
-    data = config.get("data")
-    if (
-        data is not None
-        and "root" in data
-        and not any(data.get(key) for key in ("root", "train_dir", "test_dir"))
-    ):
-        raise UserError("data.root is not set: data.root=PATH (a folder with train/ and test/)")
-    if missing:
-        raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
-
-
-def _missing(node: Any, path: str) -> Iterator[str]:
-    for key in node:
-        full = f"{path}.{key}".lstrip(".")
-        if OmegaConf.is_missing(node, key):
-            yield full
-        elif isinstance(child := node._get_node(key), DictConfig) and not child._is_none():
-            yield from _missing(child, full)
 
 
 def refuse_ddp_sweep(config: DictConfig) -> None:

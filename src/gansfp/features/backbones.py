@@ -1,0 +1,295 @@
+"""The one place that resolves a backbone's name and weights."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import timm
+import torch
+from torch.nn import functional as F
+
+from gansfp.errors import UserError
+from gansfp.features import hub
+from gansfp.features.cpu import tune_allocator
+from gansfp.features.lite import lite_state_dict
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+logger = logging.getLogger(__name__)
+
+CHOICES = "weights=lite (EfficientNet-Lite 0/1/2, no download), none, or the path of a file"
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A backbone by name, in plain values; what configuration and saved methods hold.
+
+    Attributes:
+        name: A timm model, with or without its pretrained tag.
+        weights: `lite`, `imagenet`, `none`, or the path of a .safetensors or torch file.
+        device: `auto` (the GPU where there is one), `cpu`, `cuda`, ...
+        bf16: Autocast to bfloat16; None: on a GPU only, since CPU features should repeat exactly.
+        seed: Seed of the random weights of `none`.
+    """
+
+    name: str = "tf_efficientnet_lite0"
+    weights: str = "lite"
+    device: str = "auto"
+    bf16: bool | None = None
+    seed: int = 0
+
+    def load(self) -> Backbone:
+        """Build the network; see `load_backbone`."""
+        return load_backbone(
+            self.name, self.weights, device=self.device, bf16=self.bf16, seed=self.seed
+        )
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network without its head, and the preprocessing that its weights expect.
+
+    Attributes:
+        module: The network in evaluation mode: (B, 3, size, size) to pooled features (B, dim).
+        name: Name in timm.
+        identity: Hash of every weight and buffer; part of the embedding cache's key.
+        dim: Number of features.
+        size: Side of the input, pixels.
+        mean: Mean of each channel, for inputs in [0, 1].
+        std: Standard deviation of each channel.
+        device: Where the network is.
+        bf16: Whether it runs under bfloat16 autocast.
+    """
+
+    module: nn.Module = field(repr=False)
+    name: str
+    identity: str
+    dim: int
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    device: torch.device
+    bf16: bool = False
+
+    @property
+    def preprocessing(self) -> str:
+        """Every fact beside the weights that changes the features, as one string."""
+        return f"grey-bicubic-aa-{self.size}-{self.mean}-{self.std}-bf16={self.bf16}"
+
+    def preprocess(self, images: Tensor) -> Tensor:
+        """Turn grey images into network inputs, on the device that holds them.
+
+        Resized bicubically with antialiasing, clipped to the range of the input as PIL does,
+        repeated to three channels and standardised.
+
+        Args:
+            images: uint8, shape (B, H, W).
+
+        Returns:
+            float32, shape (B, 3, size, size), channels last.
+        """
+        x = images.unsqueeze(1).float() / 255
+        if x.shape[-2:] != (self.size, self.size):
+            side = (self.size, self.size)
+            x = F.interpolate(x, side, mode="bicubic", antialias=True, align_corners=False)
+            x = x.clamp_(0, 1)
+        mean = x.new_tensor(self.mean).view(1, -1, 1, 1)
+        std = x.new_tensor(self.std).view(1, -1, 1, 1)
+        return ((x.expand(-1, 3, -1, -1) - mean) / std).contiguous(
+            memory_format=torch.channels_last
+        )
+
+    @torch.inference_mode()
+    def features(self, images: Tensor) -> Tensor:
+        """Embed grey images.
+
+        Args:
+            images: uint8, shape (B, H, W).
+
+        Returns:
+            float32, shape (B, dim), on the backbone's device.
+        """
+        x = self.preprocess(images.to(self.device, non_blocking=True))
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            return self.module(x).float()  # type: ignore[no-any-return]
+
+
+def load_backbone(
+    name: str,
+    weights: str | Path = "lite",
+    device: str | torch.device = "auto",
+    bf16: bool | None = None,
+    seed: int = 0,
+) -> Backbone:
+    """Build a feature extractor.
+
+    Args:
+        name: A timm model, for instance `resnet50` or `tf_efficientnet_lite0`.
+        weights: `lite` (EfficientNet-Lite 0/1/2 from Python packages), `imagenet` (timm's hub),
+            `none` (random), or a .safetensors file or a file that `torch.load(weights_only=True)`
+            reads.
+        device: Where to; `auto` is the GPU where there is one.
+        bf16: bfloat16 autocast; None: on a GPU only.
+        seed: Seed of random weights.
+
+    Raises:
+        UserError: The name is unknown, or the weights cannot be had or do not fit.
+    """
+    target = _device(device)
+    if target.type == "cpu":
+        tune_allocator()
+    module: Any = build_model(name, weights, seed)
+    module.reset_classifier(0)
+    module = module.eval().requires_grad_(False).to(target, memory_format=torch.channels_last)
+    cfg = module.pretrained_cfg
+    return Backbone(
+        module=module,
+        name=name,
+        identity=weights_hash(module),
+        # A few networks widen after pooling, inside the head that stays.
+        dim=int(getattr(module, "head_hidden_size", None) or module.num_features),
+        size=int(cfg["input_size"][-1]),
+        mean=tuple(float(value) for value in cfg["mean"]),
+        std=tuple(float(value) for value in cfg["std"]),
+        device=target,
+        bf16=target.type == "cuda" if bf16 is None else bf16,
+    )
+
+
+def build_model(
+    name: str, weights: str | Path, seed: int = 0, num_classes: int = 1000
+) -> nn.Module:
+    """Build a timm model with its weights, head included, for fine-tuning or feature extraction.
+
+    Args:
+        name: A timm model.
+        weights: See `load_backbone`.
+        seed: Seed of random weights; the global generator is left alone.
+        num_classes: Outputs of the head; a head of another size than that of the weights is random.
+
+    Raises:
+        UserError: The name is unknown, or the weights cannot be had or do not fit.
+    """
+    _check_name(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if str(weights) == "imagenet":
+            return _from_hub(name, num_classes)
+        model: Any = _create(name)
+        if str(weights) == "lite":
+            model.load_state_dict(lite_state_dict(name, model), strict=True)
+        elif str(weights) != "none":
+            _load_file(model, name, Path(weights).expanduser())
+        if num_classes != model.num_classes:
+            model.reset_classifier(num_classes)
+        return model  # type: ignore[no-any-return]
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Hash names, shapes and values of all parameters and buffers: 16 hex digits."""
+    digest = hashlib.sha256()
+    for key, tensor in sorted(module.state_dict().items()):
+        digest.update(f"{key}{tuple(tensor.shape)}{tensor.dtype}".encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]
+
+
+def _device(device: str | torch.device) -> torch.device:
+    if str(device) != "auto":
+        return torch.device(device)
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _check_name(name: str) -> None:
+    if timm.is_model(name):
+        return
+    near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+    hint = f"did you mean {', '.join(near)}?" if near else "timm.list_models() names them all"
+    raise UserError(f"backbone {name!r} is not a timm model: {hint}")
+
+
+def _create(name: str, **options: object) -> nn.Module:
+    try:
+        return timm.create_model(name, **options)  # type: ignore[no-any-return]
+    except RuntimeError as error:  # an unknown tag, or a model that has no weights
+        raise UserError(f"backbone {name}: {error}") from error
+
+
+def _from_hub(name: str, num_classes: int) -> nn.Module:
+    with hub.offline():  # a file that is in the cache needs no network at all
+        try:
+            return _create(name, pretrained=True, num_classes=num_classes)
+        except OSError as error:
+            cause: BaseException = error
+    if hub.is_offline():
+        raise _unavailable(name, "HF_HUB_OFFLINE is set and the cache lacks them") from cause
+    if problem := hub.connection_problem():
+        raise _unavailable(name, problem) from cause
+    try:
+        return _create(name, pretrained=True, num_classes=num_classes)
+    except OSError as error:
+        raise _unavailable(name, str(error).splitlines()[0]) from error
+
+
+def _unavailable(name: str, cause: str) -> UserError:
+    return UserError(
+        f"weights=imagenet: those of {name} cannot be fetched ({cause}): choose {CHOICES}"
+    )
+
+
+def _load_file(model: Any, name: str, path: Path) -> None:
+    if not path.is_file():
+        raise UserError(f"weights={path}: no such file: choose {CHOICES}, or imagenet")
+    try:
+        state = _read_state(path)
+    except Exception as error:  # unpicklers raise anything on a file that is not theirs
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(
+            f"{path}: not a safetensors file, nor one that torch reads with weights_only ({reason})"
+        ) from error
+    head = f"{model.pretrained_cfg['classifier']}."
+    expected = model.state_dict()
+    state = {
+        key: value
+        for key, value in state.items()
+        if not (key.startswith(head) and key in expected and value.shape != expected[key].shape)
+    }
+    missing, unexpected = _load_matching(model, state, path, name)
+    missing = [key for key in missing if not key.startswith(head)]
+    if missing or unexpected:
+        raise UserError(
+            f"{path}: not weights of {name}: {len(missing)} missing and {len(unexpected)} unknown "
+            f"entries, for instance {(missing + unexpected)[0]}"
+        )
+
+
+def _load_matching(
+    model: nn.Module, state: dict[str, Tensor], path: Path, name: str
+) -> tuple[list[str], list[str]]:
+    try:
+        result = model.load_state_dict(state, strict=False)
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: shapes do not fit {name}: {str(error).splitlines()[-1]}"
+        ) from error
+    return list(result.missing_keys), list(result.unexpected_keys)
+
+
+def _read_state(path: Path) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return dict(load_file(path))
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(torch.is_tensor(v) for v in content.values()):
+        raise ValueError("it holds no state dict")
+    return {key.removeprefix("module."): value for key, value in content.items()}

@@ -1,0 +1,245 @@
+"""Exact nearest neighbours in bounded memory: the one search that every method uses."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gansfp.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Distances = NDArray[np.float64]
+    Indices = NDArray[np.int64]
+
+SPARE = 4
+"""Candidates beyond k that the fp32 pass hands to the exact pass."""
+
+_BLOCK_ELEMENTS = 1 << 23
+"""Values of one fp64 block: 64 MB."""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Pairs that are no neighbours: those whose query key equals the reference key.
+
+    Keys are patients, images, or anything else that `numpy.unique` sorts; an image's own row is
+    excluded when both sides carry its key.
+
+    Attributes:
+        queries: Key of each query, shape (n,).
+        references: Key of each reference, shape (m,).
+    """
+
+    queries: NDArray[Any]
+    references: NDArray[Any]
+
+    def codes(self) -> tuple[Indices, Indices]:
+        """Number the keys, the same key by the same number on both sides."""
+        keys = np.concatenate([np.asarray(self.queries), np.asarray(self.references)])
+        codes = np.unique(keys, return_inverse=True)[1].astype(np.int64)
+        return codes[: len(self.queries)], codes[len(self.queries) :]
+
+
+def nearest(
+    queries: NDArray[Any],
+    references: NDArray[Any],
+    k: int,
+    exclude: Exclusion | None = None,
+    chunk: int | None = None,
+    device: str | torch.device = "cpu",
+) -> tuple[Distances, Indices]:
+    """Find the k Euclidean nearest references of each query.
+
+    A fp32 matrix product on features centred at the references' mean proposes the k + 4 nearest
+    candidates. Their distances are then computed in fp64 from differences, which neither a large
+    mean nor near duplicates can spoil. Queries for which rounding could have kept a neighbour out
+    of the candidates (an error bound says so) are searched again with all references inside the
+    bound. The result is therefore that of a fp64 search, bit for bit the same for any chunk size
+    and device; equal distances are ordered by reference index.
+
+    Args:
+        queries: Shape (n, D), any real dtype.
+        references: Shape (m, D).
+        k: Number of neighbours.
+        exclude: Pairs to skip.
+        chunk: Rows of queries, and of references, that are held in memory at a time; None: chosen
+            from D so that a block takes 64 MB.
+        device: Where the fp32 product runs.
+
+    Returns:
+        Distances, float64, shape (n, k), ascending; and reference indices, int64, shape (n, k).
+
+    Raises:
+        UserError: A query has fewer than k admissible references.
+        ValueError: Shapes do not fit.
+    """
+    _check_shapes(queries, references, k)
+    codes = exclude.codes() if exclude is not None else None
+    _check_enough(k, len(queries), len(references), codes)
+    dim = queries.shape[1]
+    chunk = chunk or max(64, min(4096, _BLOCK_ELEMENTS // max(dim, 1)))
+    search = _Search(queries, references, codes, chunk, torch.device(device))
+    distance = np.empty((len(queries), k))
+    index = np.empty((len(queries), k), dtype=np.int64)
+    with _full_precision():
+        for start in range(0, len(queries), chunk):
+            rows = np.arange(start, min(start + chunk, len(queries)))
+            squared, index[rows] = search.block(rows, k)
+            distance[rows] = np.sqrt(squared)
+    return distance, index
+
+
+class _Search:
+    """The two passes, for one pair of sets."""
+
+    def __init__(
+        self,
+        queries: NDArray[Any],
+        references: NDArray[Any],
+        codes: tuple[Indices, Indices] | None,
+        chunk: int,
+        device: torch.device,
+    ) -> None:
+        self.queries, self.references, self.codes = queries, references, codes
+        self.chunk, self.device = chunk, device
+        self.centre = _mean(references)
+        # Rounding of the inputs to fp32 and of a D-term product, with a margin.
+        self.epsilon = float(np.finfo(np.float32).eps) * (8 + np.sqrt(queries.shape[1]))
+
+    def block(self, rows: Indices, k: int) -> tuple[Distances, Indices]:
+        """Search for a block of queries: squared distances and indices, shape (rows, k)."""
+        query = self._centred(self.queries[rows])
+        width = min(k + SPARE, len(self.references))
+        rough, candidates = self._propose(query, rows, width)
+        exact = self._exact(np.repeat(rows, width), candidates.ravel()).reshape(rough.shape)
+        exact[np.isinf(rough)] = np.inf
+        squared, index = _order(exact, candidates, k)
+        if width < len(self.references):
+            radius = squared[:, -1] + self._bound(query, squared[:, -1])
+            for row in np.flatnonzero(rough[:, -1] <= radius):
+                squared[row], index[row] = self._widen(query[row], rows[row], radius[row], k)
+        return squared, index
+
+    def _propose(self, query: Tensor, rows: Indices, width: int) -> tuple[Distances, Indices]:
+        best = torch.full((len(rows), width), torch.inf, device=self.device)
+        where = torch.zeros((len(rows), width), dtype=torch.int64, device=self.device)
+        for start, rough in self._rough(query, rows):
+            values, columns = rough.topk(min(width, rough.shape[1]), largest=False)
+            values = torch.cat([best, values], dim=1)
+            columns = torch.cat([where, columns + start], dim=1)
+            best, order = values.topk(width, largest=False)
+            where = columns.gather(1, order)
+        return best.cpu().double().numpy(), where.cpu().numpy()
+
+    def _rough(self, query: Tensor, rows: Indices) -> Iterator[tuple[int, Tensor]]:
+        """Yield fp32 squared distances to one chunk of references after another."""
+        query_norm = _squared_norm(query)[:, None]
+        for start in range(0, len(self.references), self.chunk):
+            reference = self._centred(self.references[start : start + self.chunk])
+            rough = torch.addmm(_squared_norm(reference), query, reference.T, alpha=-2)
+            rough += query_norm
+            if self.codes is not None:
+                left = torch.from_numpy(self.codes[0][rows]).to(self.device)
+                right = torch.from_numpy(self.codes[1][start : start + self.chunk]).to(self.device)
+                rough.masked_fill_(left[:, None] == right, torch.inf)
+            yield start, rough
+
+    def _widen(self, query: Tensor, row: int, radius: float, k: int) -> tuple[Distances, Indices]:
+        """Search one query again among all references inside its error bound."""
+        rows = np.array([row])
+        found = [
+            start + np.flatnonzero(rough[0].cpu().numpy() <= radius)
+            for start, rough in self._rough(query[None], rows)
+        ]
+        candidates = np.concatenate(found)
+        exact = self._exact(np.repeat(rows, len(candidates)), candidates)
+        squared, index = _order(exact[None], candidates[None], k)
+        return squared[0], index[0]
+
+    def _bound(self, query: Tensor, squared: Distances) -> Distances:
+        """Bound the fp32 error of every distance that could be below `squared`, doubled.
+
+        Such a reference has a norm of at most |q| + d. The error counts twice: `_widen` compares
+        fp32 values, which err themselves, with a radius.
+        """
+        norm = torch.linalg.vector_norm(query, dim=1).cpu().double().numpy()
+        bound: Distances = 2 * self.epsilon * (2 * norm + np.sqrt(squared)) ** 2
+        return bound
+
+    def _exact(self, left: Indices, right: Indices) -> Distances:
+        """Squared distances of (query, reference) pairs in fp64, shape (pairs,)."""
+        result = np.empty(len(left))
+        step = max(1, _BLOCK_ELEMENTS // max(self.queries.shape[1], 1))
+        for start in range(0, len(left), step):
+            part = slice(start, start + step)
+            difference = self.queries[left[part]].astype(np.float64)
+            difference -= self.references[right[part]]
+            np.square(difference, out=difference)
+            result[part] = difference.sum(axis=1)
+        return result
+
+    def _centred(self, rows: NDArray[Any]) -> Tensor:
+        centred = rows.astype(np.float64)
+        centred -= self.centre
+        return torch.from_numpy(centred.astype(np.float32)).to(self.device)
+
+
+@contextlib.contextmanager
+def _full_precision() -> Iterator[None]:
+    """Keep TF32 and bf16 out of the product: the error bound is that of fp32."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def _squared_norm(rows: Tensor) -> Tensor:
+    norm = rows.square().sum(1)
+    if not torch.isfinite(norm).all():
+        raise ValueError("features hold values that are not finite, or too large to square")
+    return norm
+
+
+def _order(squared: Distances, index: Indices, k: int) -> tuple[Distances, Indices]:
+    """Sort each row by distance, then by index, and keep k."""
+    order = np.lexsort((index, squared), axis=1)[:, :k]
+    return np.take_along_axis(squared, order, 1), np.take_along_axis(index, order, 1)
+
+
+def _mean(rows: NDArray[Any]) -> NDArray[np.float64]:
+    step = max(1, _BLOCK_ELEMENTS // max(rows.shape[1], 1))
+    total = np.zeros(rows.shape[1])
+    for start in range(0, len(rows), step):
+        total += rows[start : start + step].sum(axis=0, dtype=np.float64)
+    return total / len(rows)
+
+
+def _check_shapes(queries: NDArray[Any], references: NDArray[Any], k: int) -> None:
+    if queries.ndim != 2 or references.ndim != 2 or queries.shape[1] != references.shape[1]:
+        raise ValueError(f"shapes {queries.shape} and {references.shape}: expected (n, D), (m, D)")
+    if k < 1:
+        raise UserError(f"k={k}: at least one neighbour is needed")
+
+
+def _check_enough(k: int, n: int, m: int, codes: tuple[Indices, Indices] | None) -> None:
+    available = np.full(n, m)
+    if codes is not None:
+        counts = np.bincount(codes[1], minlength=int(codes[0].max(initial=0)) + 1)
+        available = available - counts[codes[0]]
+    short = np.flatnonzero(available < k)
+    if len(short):
+        raise UserError(
+            f"k={k} neighbours asked for, but {len(short)} of {n} images have fewer, at the least "
+            f"{int(available.min())} of {m} after leaving out their own group: lower k"
+        )

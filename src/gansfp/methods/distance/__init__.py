@@ -1,0 +1,1 @@
+"""Nearest-neighbour statistics on fixed representations: nothing is trained."""

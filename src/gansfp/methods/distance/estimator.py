@@ -1,0 +1,246 @@
+"""Distance to the synthetic images, or to each subset's images, as a benchmark method."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Literal, Self, get_args
+
+import numpy as np
+
+from gansfp.errors import UserError
+from gansfp.features.neighbours import Exclusion
+from gansfp.features.representations import Pixels, from_spec
+from gansfp.methods.base import Estimator
+from gansfp.methods.distance import statistics
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from gansfp.data.benchmark import Benchmark
+    from gansfp.data.datamodule import BenchmarkDataModule
+    from gansfp.features.representations import Representation
+
+    Rows = NDArray[np.int64]
+    Vectors = NDArray[np.float32]
+
+Statistic = Literal["nearest", "pool_ratio"]
+Pool = Literal["all", "labelled"]
+Reference = Literal["real", "generated"]
+Rule = Literal["distance", "vote"]
+
+_FILE = "distance.json"
+_OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
+_BLOCK = 2048
+
+
+class DistanceEstimator(Estimator):
+    """Nearest-neighbour statistics on a fixed representation.
+
+    Membership: how near the synthetic images come to a real one, absolutely (`nearest`) or against
+    the spacing of the real images (`pool_ratio`). Attribution: which subset's training images, real
+    or generated, a synthetic image is nearest to.
+
+    No label enters a statistic, but for the class of a reference image in attribution, and no image
+    is compared with itself or with its group. Labelled images may therefore all be scored.
+
+    Attributes:
+        transductive: `pool_ratio` with pool `all`: the pool holds unlabelled test images.
+    """
+
+    uses_synthetic = "nearest"
+    fits_labels = False
+
+    def __init__(
+        self,
+        representation: Representation | None = None,
+        statistic: Statistic = "nearest",
+        k: int = 1,
+        k_pool: int = 1,
+        pool: Pool = "all",
+        reference: Reference = "real",
+        rule: Rule = "distance",
+        temperature: float = 0.1,
+    ) -> None:
+        """Choose the statistic.
+
+        Args:
+            representation: What is compared; pixels where None.
+            statistic: Membership: `nearest` or `pool_ratio`.
+            k: Neighbours among synthetic images (`nearest`) or references (attribution).
+            k_pool: Which neighbour in the pool gives the local scale (`pool_ratio`).
+            pool: `all` real images, or only the `labelled` ones, which makes the score inductive.
+            reference: Attribution: compare with the `real` or with the `generated` training images
+                of each class.
+            rule: Attribution: mean `distance` to k neighbours of each class, or `vote` of k.
+            temperature: Attribution: sharpness of the probabilities.
+
+        Raises:
+            UserError: A value is impossible.
+        """
+        _check_choice("statistic", statistic, get_args(Statistic))
+        _check_choice("pool", pool, get_args(Pool))
+        _check_choice("reference", reference, get_args(Reference))
+        _check_choice("rule", rule, get_args(Rule))
+        if temperature <= 0:
+            raise UserError(f"method.temperature={temperature}: must be positive")
+        self.representation = representation if representation is not None else Pixels()
+        self.statistic, self.k, self.k_pool, self.pool = statistic, k, k_pool, pool
+        self.reference, self.rule, self.temperature = reference, rule, temperature
+        self.transductive = statistic == "pool_ratio" and pool == "all"
+        self._fitted: tuple[str, tuple[str, ...]] | None = None
+        self._encoded: tuple[Benchmark, dict[str, NDArray[Any]]] | None = None
+
+    def fit(self, data: BenchmarkDataModule) -> Self:
+        """Check that there is something to compare with and encode it; nothing is learnt."""
+        self._fitted = _kind(data.benchmark)
+        self._references(data)
+        return self
+
+    def predict(self, data: BenchmarkDataModule, rows: Rows) -> NDArray[np.float64]:
+        """Score images against the sets of `data`; see `gansfp.methods.base.Estimator`."""
+        benchmark = data.benchmark
+        if self._fitted is None:
+            raise RuntimeError("predict before fit")
+        if self._fitted != _kind(benchmark):
+            raise UserError(
+                f"data.root: {_kind(benchmark)} differs from what the method was fitted for: "
+                f"{self._fitted}"
+            )
+        references = self._references(data)
+        score = self._membership if benchmark.task == "membership" else self._attribution
+        blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+        parts = [
+            score(self._encode(benchmark, block), exclusion_keys(benchmark, block), references)
+            for block in blocks
+        ]
+        shape = (0,) if benchmark.task == "membership" else (0, len(benchmark.classes))
+        return np.concatenate(parts) if parts else np.empty(shape)
+
+    def save(self, folder: Path) -> None:
+        """Write the options as JSON: with nothing learnt, they say it all."""
+        if self._fitted is None:
+            raise RuntimeError("save before fit")
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "options": {name: getattr(self, name) for name in _OPTIONS},
+            "representation": self.representation.spec(),
+            "task": self._fitted[0],
+            "classes": list(self._fitted[1]),
+        }
+        (folder / _FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            UserError: There is no such file.
+        """
+        path = folder / _FILE
+        if not path.is_file():
+            raise UserError(f"{path}: no saved distance method; has the run finished?")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        method = cls(representation=from_spec(content["representation"]), **content["options"])
+        method._fitted = (content["task"], tuple(content["classes"]))
+        return method
+
+    def _membership(
+        self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
+    ) -> NDArray[np.float64]:
+        synthetic = references["synthetic"]
+        if self.statistic == "nearest":
+            return statistics.nearest_synthetic(queries, synthetic, self.k)
+        exclude = Exclusion(keys, references["keys"])
+        return statistics.pool_ratio(
+            queries, synthetic, references["vectors"], exclude, self.k_pool
+        )
+
+    def _attribution(
+        self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
+    ) -> NDArray[np.float64]:
+        vectors, labels = references["vectors"], references["labels"]
+        exclude, n = Exclusion(keys, references["keys"]), int(labels.max()) + 1
+        k = self.k if self.rule == "distance" else 1
+        distances = statistics.class_distances(queries, vectors, labels, n, k, exclude)
+        by_distance = statistics.distance_probabilities(distances, self.temperature)
+        if self.rule == "distance":
+            return by_distance
+        shares = statistics.class_votes(queries, vectors, labels, n, self.k, exclude)
+        return statistics.blend_votes(shares, by_distance)
+
+    def _references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
+        """Encode what candidates are compared with, once a benchmark."""
+        benchmark = data.benchmark
+        if self._encoded is None or self._encoded[0] is not benchmark:
+            self._encoded = (benchmark, self._encode_references(data))
+        return self._encoded[1]
+
+    def _encode_references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
+        benchmark = data.benchmark
+        found: dict[str, NDArray[Any]] = {}
+        if benchmark.task == "membership":
+            synthetic = _not_empty(data.generated_rows, "synthetic images")
+            found["synthetic"] = self._encode(benchmark, synthetic)
+            if self.statistic != "pool_ratio":
+                return found
+            rows = self._pool_rows(benchmark)
+        else:
+            if self.statistic == "pool_ratio":
+                raise UserError("method.statistic=pool_ratio is for task=membership: use nearest")
+            rows = self._class_rows(benchmark)
+            found["labels"] = benchmark.targets(rows)
+        found["vectors"] = self._encode(benchmark, rows)
+        found["keys"] = exclusion_keys(benchmark, rows)
+        return found
+
+    def _pool_rows(self, benchmark: Benchmark) -> Rows:
+        labelled = benchmark.candidates("train")
+        if self.pool == "labelled":
+            return _not_empty(labelled, "labelled real images")
+        return np.concatenate([labelled, benchmark.candidates("test")])
+
+    def _class_rows(self, benchmark: Benchmark) -> Rows:
+        rows: Rows = benchmark.rows(split="train", role=self.reference)
+        found = set(benchmark.labels(rows))
+        for name in benchmark.classes:
+            if name not in found:
+                raise UserError(
+                    f"data.root: class {name} has no {self.reference} training image: set "
+                    f"method.reference={'generated' if self.reference == 'real' else 'real'}"
+                )
+        return rows
+
+    def _encode(self, benchmark: Benchmark, rows: Rows) -> Vectors:
+        return self.representation.encode(benchmark.images(rows))
+
+
+def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
+    """Name what an image must not be compared with: its group, or itself where none is known.
+
+    An image without a group is named by its pixels, so that a copy of it counts as itself.
+
+    Returns:
+        Keys, shape (n,).
+    """
+    frame = benchmark.index.frame.iloc[rows]
+    known = (frame["group"] != frame["sample_id"]).to_numpy()
+    groups = ("group:" + frame["group"].astype(str)).to_numpy(dtype=np.str_)
+    pixels = ("pixels:" + frame["pixel_hash"].astype(str)).to_numpy(dtype=np.str_)
+    return np.where(known, groups, pixels)
+
+
+def _kind(benchmark: Benchmark) -> tuple[str, tuple[str, ...]]:
+    return benchmark.task, tuple(benchmark.classes)
+
+
+def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UserError(f"method.{key}={value}: choose {', '.join(choices)}")
+
+
+def _not_empty(rows: Rows, what: str) -> Rows:
+    if len(rows) == 0:
+        raise UserError(f"data.root: there are no {what} to compare with")
+    return rows

@@ -1,0 +1,1 @@
+"""Siamese CNN with contrastive loss (AI Multimedia Lab, runs 1396, 1492 and 1696)."""
