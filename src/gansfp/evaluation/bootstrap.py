@@ -146,6 +146,7 @@ def membership_intervals(
         values = binary_rates(*(weights @ cells).T)
         if ranked is not None:
             values["auroc"] = ranked.auroc(weights)
+            values["average_precision"] = ranked.average_precision(weights)
             for name, level in FPR_LEVELS.items():
                 values[name] = ranked.tpr_at_fpr(weights, level)
         return values

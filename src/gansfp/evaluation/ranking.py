@@ -124,6 +124,14 @@ class RankedSample:
             rate = np.where(allowed > 0, reached, 0.0) / tp[:, -1]
         return np.where(fp[:, -1] > 0, rate, np.nan)
 
+    def average_precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Average precision for each weighting (B, n), shape (B,); NaN without members."""
+        tp, fp = self._steps(weights)
+        hits, called = np.cumsum(tp, axis=1), np.cumsum(tp + fp, axis=1)
+        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray((tp * precision).sum(axis=1) / hits[:, -1])
+
     def _steps(
         self, weights: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -150,10 +150,12 @@ def test_weighted_ranking_equals_repeating_images():
     sample = RankedSample.of(truth, score)
     areas = sample.auroc(weights.astype(float))
     rates = sample.tpr_at_fpr(weights.astype(float), 0.1)
-    for row, area, rate in zip(weights, areas, rates, strict=True):
+    precisions = sample.average_precision(weights.astype(float))
+    for row, area, rate, precision in zip(weights, areas, rates, precisions, strict=True):
         repeated = np.repeat(truth, row), np.repeat(score, row)
         assert area == pytest.approx(sk.roc_auc_score(*repeated))
         assert rate == pytest.approx(tpr_at_fpr(*repeated, 0.1))
+        assert precision == pytest.approx(sk.average_precision_score(*repeated))
 
 
 def test_fpr_level_is_at_most_not_below():

@@ -1,0 +1,223 @@
+"""Cheap controls: experiments that must come out at chance if a result is to be believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gansfp.evaluation.blind import blind_features, cross_scores, fit_and_score
+from gansfp.evaluation.idfile import natural_key
+from gansfp.evaluation.intervals import delong
+from gansfp.evaluation.permutation import Blocks
+from gansfp.evaluation.ranking import auroc
+from gansfp.evaluation.result import Control, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from gansfp.data.benchmark import Benchmark
+
+SPLITS = 20
+ORDER_PERMUTATIONS = 1_000
+# Bonferroni: a sound membership result passes its four controls together with probability 0.95.
+LEVEL = 1.0 - 0.05 / 4
+
+
+def membership_controls(
+    truth: NDArray[np.int64],
+    score: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    sample_ids: Sequence[str],
+    blind: Callable[[], Control | None],
+    seed: int = 0,
+) -> dict[str, Control]:
+    """Run the cheap controls of a membership result.
+
+    Args:
+        truth: 1 = used, 0 = not used; shape (n,).
+        score: Higher means used, shape (n,).
+        groups: Patient of each image, shape (n,).
+        sample_ids: Image ids, n of them.
+        blind: Runs the blind baseline on the same images.
+        seed: Seed of splits and permutations.
+    """
+    found = {
+        "blind": blind(),
+        "members": random_halves(score[truth == 1], groups[truth == 1], "used", seed),
+        "non_members": random_halves(score[truth == 0], groups[truth == 0], "unused", seed),
+        "file_order": file_order(truth, groups, sample_ids, seed),
+    }
+    return {name: control for name, control in found.items() if control is not None}
+
+
+def attribution_controls(
+    truth: NDArray[np.int64],
+    decision: NDArray[np.int64],
+    groups: NDArray[np.str_],
+    sample_ids: Sequence[str],
+    seed: int = 0,
+) -> dict[str, Control]:
+    """Run the cheap controls of an attribution result.
+
+    Args:
+        truth: Class positions, shape (n,).
+        decision: Class positions, shape (n,).
+        groups: Patient of each image, shape (n,).
+        sample_ids: Image ids, n of them.
+        seed: Seed of splits and permutations.
+    """
+    largest = truth == np.bincount(truth).argmax()
+    right = (decision == truth).astype(np.float64)
+    found = {
+        "halves": random_halves(right[largest], groups[largest], "largest class's", seed),
+        "file_order": file_order(truth, groups, sample_ids, seed),
+    }
+    return {name: control for name, control in found.items() if control is not None}
+
+
+def invalid_reason(controls: Mapping[str, Control]) -> str | None:
+    """Say which controls failed, in one line; None where none did."""
+    failed = [
+        f"{name} {control['value']:.3f} [{control['low']:.3f}, {control['high']:.3f}] excludes "
+        f"{control['chance']:.3f}"
+        for name, control in controls.items()
+        if not control["passed"]
+    ]
+    return "; ".join(failed) or None
+
+
+def blind_on_test(
+    benchmark: Benchmark,
+    test_rows: NDArray[np.int64],
+    truth: NDArray[np.int64],
+    groups: NDArray[Any] | None,
+) -> Control | None:
+    """Fit the blind baseline on the labelled real images and score the test images.
+
+    Args:
+        benchmark: A membership benchmark.
+        test_rows: Rows of the test images, shape (n,).
+        truth: 1 = used, 0 = not used; shape (n,).
+        groups: Patient of each test image, shape (n,), or None.
+
+    Returns:
+        The area under the ROC curve with its interval; None without labelled images of both kinds.
+    """
+    fit_rows = benchmark.candidates("train")
+    labels = (benchmark.labels(fit_rows) == "used").astype(np.int64)
+    if len(np.unique(labels)) < 2 or len(np.unique(truth)) < 2:
+        return None
+    score = fit_and_score(
+        blind_features(benchmark.images(fit_rows)),
+        labels,
+        blind_features(benchmark.images(test_rows)),
+    )
+    return blind_control(truth, score, groups, "fitted on the labelled real images")
+
+
+def blind_on_labelled(benchmark: Benchmark, seed: int = 0) -> Control | None:
+    """Score the labelled real images out of fold; None where either kind has one patient."""
+    rows = benchmark.candidates("train")
+    labels = (benchmark.labels(rows) == "used").astype(np.int64)
+    groups = benchmark.groups(rows)
+    if min(len(np.unique(groups[labels == kind])) for kind in (0, 1)) < 2:
+        return None
+    score = cross_scores(blind_features(benchmark.images(rows)), labels, groups, seed)
+    return blind_control(labels, score, groups, "out of fold on the labelled real images")
+
+
+def blind_control(
+    truth: NDArray[np.int64], score: NDArray[np.float64], groups: NDArray[Any] | None, how: str
+) -> Control:
+    """Judge scores that were made without synthetic images."""
+    return _control(
+        *delong(truth, score, groups, LEVEL),
+        chance=0.5,
+        what=f"AUROC of a classifier that never sees a synthetic image, {how}",
+    )
+
+
+def random_halves(
+    score: NDArray[np.float64], groups: NDArray[np.str_], which: str, seed: int
+) -> Control | None:
+    """Split images of one truth into random halves, patients kept whole, and tell them apart.
+
+    The spread is what the score does among images that do not differ in membership.
+
+    Args:
+        score: Scores of images of one truth, shape (n,).
+        groups: Patient of each image, shape (n,).
+        which: Their truth, in words.
+        seed: Seed of the 20 splits.
+
+    Returns:
+        Mean AUROC of the splits with the central 95 % of them; None for fewer than 2 patients.
+    """
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(names) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    half = np.arange(len(names)) < len(names) // 2
+    areas = [auroc(rng.permutation(half)[codes], score) for _ in range(SPLITS)]
+    low, high = np.quantile(areas, [0.025, 0.975])
+    return _control(
+        float(np.mean(areas)),
+        float(low),
+        float(high),
+        chance=0.5,
+        what=f"AUROC between random halves of the {which} images, {SPLITS} splits by patient",
+    )
+
+
+def file_order(
+    truth: NDArray[np.int64], groups: NDArray[np.str_], sample_ids: Sequence[str], seed: int
+) -> Control | None:
+    """Ask whether the order of the file names gives the truth away.
+
+    Args:
+        truth: Class positions, shape (n,).
+        groups: Patient of each image, shape (n,).
+        sample_ids: Image ids, n of them.
+        seed: Seed of the permutations.
+
+    Returns:
+        How often neighbours in natural order, of different patients, share their truth; the
+        interval is the spread under permuted truth, moved to the value. None without such pairs.
+    """
+    order = np.array(sorted(range(len(truth)), key=lambda k: natural_key(sample_ids[k])))
+    differ = groups[order][1:] != groups[order][:-1]
+    if not differ.any() or len(np.unique(truth)) < 2:
+        return None
+    value = _agreement(truth[None, order], differ)[0]
+    permuted = Blocks.of(truth[order], groups[order]).permuted(ORDER_PERMUTATIONS, seed)
+    null = np.concatenate([_agreement(labels, differ) for labels in permuted])
+    low, high = np.quantile(null, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return _control(
+        float(value),
+        float(value + low - null.mean()),
+        float(value + high - null.mean()),
+        chance=float(null.mean()),
+        what="share of neighbouring file names, of different patients, with the same truth",
+    )
+
+
+def _agreement(labels: NDArray[np.int64], differ: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Share of equal neighbours among the pairs that count, for each row of labels (b, n)."""
+    return np.asarray((labels[:, 1:] == labels[:, :-1])[:, differ].mean(axis=1))
+
+
+def _control(value: float, low: float, high: float, chance: float, what: str) -> Control:
+    control: Control = plain(
+        {
+            "value": value,
+            "low": low,
+            "high": high,
+            "chance": chance,
+            "passed": bool(low <= chance <= high),
+            "what": what,
+        }
+    )
+    return control
