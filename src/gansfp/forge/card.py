@@ -1,0 +1,78 @@
+"""The card of a forged benchmark: what it is made of, and how much it leaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.stats import rankdata
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gansfp.data.sources.base import RealImages
+    from gansfp.forge.plans import Rows
+
+NEAR_COPY = 1 / 3
+"""A sample so much nearer to one real image than to the next is a near copy (Gu et al., 2025)."""
+
+
+def leak_facts(
+    source: RealImages, members: Rows, samples: NDArray[np.uint8], copies: int
+) -> dict[str, Any]:
+    """Measure what a generator gives away, with the images that it never saw as control.
+
+    Args:
+        source: All real images.
+        members: Those the generator was trained on, shape (n,).
+        samples: Its images, uint8, shape (m, H, W).
+        copies: Exact copies that were thrown away.
+
+    Returns:
+        `auc_nearest`: AUC of "nearest sample is near in pixels" for member against other.
+        `nearest_is_member` and `expected`: share of samples whose nearest real image is a member,
+        and the share of members among the real images. `near_copies_of_members` and
+        `near_copies_of_others`: shares of the samples.
+    """
+    real = source.pixels.reshape(len(source), -1)
+    drawn = samples.reshape(len(samples), -1)
+    is_member = np.zeros(len(source), dtype=bool)
+    is_member[members] = True
+    from_real = np.full(len(real), np.inf)
+    index = np.empty(len(drawn), dtype=np.int64)
+    ratio = np.empty(len(drawn))
+    for start in range(0, len(drawn), 512):  # bounds the memory
+        distance = cdist(drawn[start : start + 512].astype(float), real.astype(float))
+        part = slice(start, start + len(distance))
+        from_real = np.minimum(from_real, distance.min(axis=0))
+        index[part] = distance.argmin(axis=1)
+        two = np.partition(distance, 1, axis=1)
+        ratio[part] = two[:, 0] / np.maximum(two[:, 1], 1e-12)
+    near = ratio < NEAR_COPY
+    of_member = is_member[index]
+    return {
+        "auc_nearest": _auc(-from_real, is_member),
+        "nearest_is_member": round(float(of_member.mean()), 4),
+        "expected": round(float(is_member.mean()), 4),
+        "near_copies_of_members": round(float((near & of_member).mean()), 4),
+        "near_copies_of_others": round(float((near & ~of_member).mean()), 4),
+        "exact_copies_dropped": copies,
+    }
+
+
+def member_facts(source: RealImages, members: Rows) -> list[dict[str, str]]:
+    """Name each member: source name, group, pixel hash."""
+    return [
+        {"name": source.names[k], "group": source.groups[k], "hash": source.hashes[k]}
+        for k in members
+    ]
+
+
+def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
+    """Area under the ROC curve by ranks; None where a class is empty."""
+    n, m = int(positive.sum()), int((~positive).sum())
+    if not n or not m:
+        return None
+    ranks = rankdata(score)[positive].sum()
+    return round(float((ranks - n * (n + 1) / 2) / (n * m)), 4)

@@ -1,0 +1,185 @@
+"""A denoising diffusion model as a LightningModule, with a fast sampler."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from diffusers import DDIMScheduler, DDPMScheduler
+from torch import Tensor
+from torch.nn import functional
+
+from gansfp.errors import UserError
+from gansfp.forge.ema import EMA
+from gansfp.forge.generator import GeneratorModule, from_grey, to_grey
+from gansfp.forge.network import NoisePredictor
+from gansfp.forge.seeds import torch_generator
+
+SCHEDULES = ("squaredcos_cap_v2", "linear", "scaled_linear")
+
+
+class DDPM(GeneratorModule):
+    """Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", NeurIPS 2020.
+
+    Trained to predict the noise; sampled in few steps by DDIM without added noise (Song, Meng and
+    Ermon, ICLR 2021), with the moving average of the weights.
+
+    Args:
+        image_size: Side of the images in pixels.
+        steps: Optimiser steps.
+        batch_size: Images of a global batch.
+        learning_rate: Of AdamW, after the warm-up.
+        weight_decay: Of AdamW.
+        warmup_steps: The learning rate rises linearly over these steps.
+        gradient_clip: Largest norm of the gradient.
+        channels: Channels of the U-Net's levels, fine to coarse.
+        layers: Residual blocks a level.
+        attention: Sides in pixels of the levels with self-attention.
+        dropout: Probability inside the residual blocks.
+        flip: Mirror half of the training images left to right.
+        timesteps: Steps of the diffusion.
+        schedule: Its betas: squaredcos_cap_v2 (cosine) or linear.
+        sampling_steps: Steps of the sampler.
+        sample_batch_size: Images sampled at once.
+        ema_decay: Ceiling of the moving average's decay.
+        compile: Compile the network; pays for itself in long fits on a GPU.
+        seed: Of batches, noise and timesteps.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        steps: int = 6000,
+        batch_size: int = 64,
+        learning_rate: float = 2e-4,
+        weight_decay: float = 0.0,
+        warmup_steps: int = 500,
+        gradient_clip: float = 1.0,
+        channels: Sequence[int] = (64, 128, 192, 256),
+        layers: int = 1,
+        attention: Sequence[int] = (8, 16),
+        dropout: float = 0.0,
+        flip: bool = False,
+        timesteps: int = 1000,
+        schedule: str = "squaredcos_cap_v2",
+        sampling_steps: int = 50,
+        sample_batch_size: int = 250,
+        ema_decay: float = 0.999,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(image_size, steps, batch_size, sample_batch_size, seed)
+        if schedule not in SCHEDULES:
+            raise UserError(f"generator.schedule={schedule}: must be one of {', '.join(SCHEDULES)}")
+        if not 1 <= sampling_steps <= timesteps:
+            raise UserError(f"generator.sampling_steps={sampling_steps}: must be 1 to {timesteps}")
+        channels, attention = [int(c) for c in channels], [int(a) for a in attention]
+        self.save_hyperparameters()
+        self.network = NoisePredictor(image_size, channels, layers, attention, dropout)
+        self.ema = EMA(self.network, ema_decay)
+        self.diffusion = DDPMScheduler(num_train_timesteps=timesteps, beta_schedule=schedule)
+        self.running_loss: Tensor
+        self.register_buffer("running_loss", torch.ones(()))
+
+    @property
+    def last_loss(self) -> float:
+        """Moving average of the loss over about the last hundred steps; 1 is no knowledge."""
+        return float(self.running_loss)
+
+    def on_fit_start(self) -> None:
+        """Compile in place, so that the names of the weights stay."""
+        if self.trainer.precision == "16-mixed":
+            raise UserError("trainer.precision=16-mixed: a DDPM needs 32-true or bf16-mixed")
+        if self.hparams["compile"]:
+            self.network.compile()
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        """Predict the noise that was added; mean squared error over pixels."""
+        noise, timestep, mirrored = self.draws(batch["step"], batch["position"])
+        clean = from_grey(batch["image"])
+        if self.hparams["flip"]:
+            clean = torch.where(mirrored[:, None, None, None], clean.flip(-1), clean)
+        noisy = self.diffuse(clean, noise, timestep)
+        loss = functional.mse_loss(self.network(noisy, timestep).float(), noise)
+        self.running_loss.lerp_(loss.detach(), 0.01)
+        self.log("train/loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def draws(self, step: int, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Draw what chance decides in a step: a function of (seed, step, position).
+
+        Args:
+            step: The optimiser step.
+            position: Places in the global batch, int64, shape (B,).
+
+        Returns:
+            Standard normal noise (B, 1, H, W), timesteps (B,), and which images to mirror (B,).
+        """
+        generator = torch_generator(position.device, self.seed, "step", step)
+        shape = (self.batch_size, 1, self.image_size, self.image_size)
+        kwargs: dict[str, Any] = {"device": position.device, "generator": generator}
+        noise = torch.randn(shape, **kwargs)
+        timestep = torch.randint(self.hparams["timesteps"], (self.batch_size,), **kwargs)
+        mirrored = torch.rand(self.batch_size, **kwargs) < 0.5
+        return noise[position], timestep[position], mirrored[position]
+
+    def diffuse(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Go forward to a timestep: `sqrt(abar) x0 + sqrt(1 - abar) noise` (Ho et al., eq. 4).
+
+        Args:
+            clean: Images in [-1, 1], shape (B, 1, H, W).
+            noise: Standard normal, same shape.
+            timestep: int64, shape (B,).
+        """
+        noisy: Tensor = self.diffusion.add_noise(clean, noise, timestep)
+        return noisy.contiguous(memory_format=torch.channels_last)
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then let the average follow; before any callback could save a checkpoint."""
+        step = self.trainer.global_step
+        super().optimizer_step(*args, **kwargs)
+        self.ema.update(self.network, step)
+
+    def configure_gradient_clipping(self, optimizer: Any, *args: Any, **kwargs: Any) -> None:
+        """Clip by norm here: the generator's recipe does not hang on the Trainer's settings."""
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.hparams["gradient_clip"])
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with a linear warm-up."""
+        optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=self.hparams["learning_rate"],
+            weight_decay=self.hparams["weight_decay"],
+            fused=True,
+        )
+        warmup = max(1, self.hparams["warmup_steps"])
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / warmup)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    @torch.no_grad()
+    def sample_block(self, block: int, seed: int) -> Tensor:
+        """Draw a block of images from noise that is a function of (seed, block)."""
+        generator = torch_generator(self.device, seed, "sample", block)
+        shape = (self.sample_batch_size, 1, self.image_size, self.image_size)
+        image = torch.randn(shape, device=self.device, generator=generator)
+        image = image.contiguous(memory_format=torch.channels_last)
+        solver = self._solver()
+        # Plain numbers: a timestep on the GPU would be read back at each step.
+        for timestep in solver.timesteps.tolist():
+            noise = self.ema.network(image, timestep).float()
+            image = solver.step(noise, timestep, image, return_dict=False)[0]
+        return to_grey(image[:, 0])
+
+    def _solver(self) -> Any:
+        """Build the sampler from the schedule of the training."""
+        # "trailing" begins at the last timestep, which is where pure noise belongs
+        # (Lin et al., "Common diffusion noise schedules and sample steps are flawed", 2024).
+        solver = DDIMScheduler.from_config(self.diffusion.config, timestep_spacing="trailing")
+        solver.set_timesteps(self.hparams["sampling_steps"])
+        return solver

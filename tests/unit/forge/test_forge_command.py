@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gansfp.commands import forge
+from gansfp.data.benchmark import load_benchmark
+from gansfp.errors import UserError
+from gansfp.forge import training
+from gansfp.forge.benchmark import ForgedBenchmark
+
+
+def digest(folder):
+    """All files but the card, whose seconds and host differ from run to run."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and path.name != "card.json"
+    }
+
+
+def card_of(folder):
+    return json.loads((Path(folder) / "card.json").read_text())
+
+
+def labels_of(folder):
+    with (Path(folder) / "test/labels.csv").open() as stream:
+        return dict(list(csv.reader(stream))[1:])
+
+
+def pixels(path):
+    return np.asarray(Image.open(path).convert("L"))
+
+
+def steady(card):
+    """The card without what may differ between two runs."""
+    generators = {
+        name: {key: value for key, value in facts.items() if key != "seconds"}
+        for name, facts in card["generators"].items()
+    }
+    return {
+        **{k: v for k, v in card.items() if k not in ("made_with", "seconds_of_last_process")},
+        "generators": generators,
+    }
+
+
+def test_membership_truth_is_who_was_trained_on(config, patients):
+    forge.run(config)
+    folder = Path(config.output)
+    card, labels = card_of(folder), labels_of(folder)
+    members = {entry["name"] for entry in card["generators"]["generator"]["members"]}
+    origin = card["real"]
+    for file, name in origin.items():
+        assert np.array_equal(pixels(folder / file), pixels(patients / name))
+        truth = labels.get(Path(file).name, "1" if "real_used" in file else "0")
+        assert (name in members) == (truth == "1")
+    assert len(set(origin.values())) == len(origin) == 24
+    with (patients / "groups.csv").open() as stream:
+        group = dict(list(csv.reader(stream))[1:])
+    used = {group[name] for name in members}
+    unused = {group[name] for name in origin.values() if name not in members}
+    assert not used & unused
+    facts = card["generators"]["generator"]
+    assert facts["steps"] == 12
+    assert facts["epochs"] == pytest.approx(12 * 4 / len(members), abs=0.01)
+    assert 0 <= facts["leak"]["auc_nearest"] <= 1
+    assert not folder.with_name("forged.partial").exists()
+
+
+def test_a_forged_membership_benchmark_loads(config):
+    forge.run(config)
+    benchmark = load_benchmark("membership", root=config.output)
+    assert len(benchmark.rows(split="train", role="generated")) == 12
+    assert len(benchmark.rows(split="test", role="generated")) == 8
+    assert benchmark.has_groups
+
+
+def test_attribution_subsets_share_no_patient(config, patients):
+    config.benchmark = {
+        "_target_": "gansfp.forge.benchmark.AttributionBenchmark",
+        "subsets": 3,
+        "generated_train": 5,
+        "generated_test": 4,
+    }
+    config.generator.steps = 4
+    forge.run(config)
+    benchmark = load_benchmark("attribution", root=config.output)
+    assert benchmark.classes == ("t1", "t2", "t3")
+    groups = [
+        set(benchmark.groups(benchmark.rows(role="real", label=c))) for c in benchmark.classes
+    ]
+    assert sum(map(len, groups)) == len(set().union(*groups)) == 16
+    labels = labels_of(config.output)
+    assert sorted(labels.values()) == ["t1"] * 4 + ["t2"] * 4 + ["t3"] * 4
+    assert list(labels.values()) != sorted(labels.values())
+    seeds = {facts["seed"] for facts in card_of(config.output)["generators"].values()}
+    assert len(seeds) == 3
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("moment", ["training", "trained", "sampling", "writing"])
+def test_a_killed_forge_ends_with_the_same_files(config, monkeypatch, tmp_path, moment):
+    forge.run(config)
+    wanted, wanted_card = digest(config.output), steady(card_of(config.output))
+    config.output = str(tmp_path / "second")
+
+    with monkeypatch.context() as patch:
+        _kill_at(moment, patch)
+        with pytest.raises(Killed):
+            forge.run(config)
+    assert not Path(config.output).exists()
+    forge.run(config)
+    assert digest(config.output) == wanted
+    assert steady(card_of(config.output)) == wanted_card
+
+
+def _kill_at(moment, patch):
+    def die(*args, **kwargs):
+        raise Killed
+
+    if moment == "training":
+        original = training.GeneratorModule.on_train_batch_start
+
+        def late(self, batch, batch_idx):
+            if batch["step"] == 8:
+                raise Killed
+            return original(self, batch, batch_idx)
+
+        patch.setattr(training.GeneratorModule, "on_train_batch_start", late)
+    elif moment == "trained":
+        patch.setattr(training, "_facts", die)
+    elif moment == "sampling":
+        original_block = training._block
+        patch.setattr(
+            training, "_block", lambda m, k, *rest: die() if k == 2 else original_block(m, k, *rest)
+        )
+    else:
+        patch.setattr("gansfp.forge.benchmark._Files.finish", die)
+    assert issubclass(forge.build.resolve("gansfp.forge.benchmark.MembershipBenchmark"),
+                      ForgedBenchmark)  # fmt: skip
+
+
+def test_finished_is_skipped_other_refused_and_force_moves_aside(config):
+    forge.run(config)
+    before = digest(config.output)
+    stamp = (Path(config.output) / "card.json").stat().st_mtime_ns
+    forge.run(config)
+    assert (Path(config.output) / "card.json").stat().st_mtime_ns == stamp
+    config.generator.steps = 3
+    with pytest.raises(UserError, match=r"forged with generator\.steps=12, now it is 3"):
+        forge.run(config)
+    config.force = True
+    forge.run(config)
+    assert digest(config.output) != before
+    (aside,) = Path(config.output).parent.glob("forged.old-*")
+    assert digest(aside) == before
+
+
+def test_a_strange_folder_is_refused(config):
+    Path(config.output).mkdir()
+    (Path(config.output) / "thesis.txt").touch()
+    with pytest.raises(UserError, match="not forged"):
+        forge.run(config)
+
+
+def test_exact_copies_are_redrawn_and_counted(config, tmp_path):
+    module = training.build_generator(config, 16, seed=5)
+    seed = training.derive_seed(5, "samples")
+    plain = module.sample(20, seed)
+    from contextlib import nullcontext
+
+    images, copies = training.draw_samples(
+        module, nullcontext(), "g", 20, 5, tmp_path, forbidden=plain[[3, 7]]
+    )
+    assert copies == 2
+    wanted = np.delete(module.sample(22, seed), [3, 7], axis=0)
+    np.testing.assert_array_equal(images, wanted)
