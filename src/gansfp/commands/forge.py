@@ -39,7 +39,6 @@ def run(config: DictConfig) -> None:
         config: `conf/forge.yaml`, composed and checked.
     """
     settings.prepare()
-    settings.require(config)
     build.trust(config.trust)
     build.check_targets(config)
     source: RealImages = build.instantiate(config.source).read()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.spatial.distance import cdist
 from scipy.stats import rankdata
+
+from gansfp.features.neighbours import nearest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,20 +40,12 @@ def leak_facts(
     drawn = samples.reshape(len(samples), -1)
     is_member = np.zeros(len(source), dtype=bool)
     is_member[members] = True
-    from_real = np.full(len(real), np.inf)
-    index = np.empty(len(drawn), dtype=np.int64)
-    ratio = np.empty(len(drawn))
-    for start in range(0, len(drawn), 512):  # bounds the memory
-        distance = cdist(drawn[start : start + 512].astype(float), real.astype(float))
-        part = slice(start, start + len(distance))
-        from_real = np.minimum(from_real, distance.min(axis=0))
-        index[part] = distance.argmin(axis=1)
-        two = np.partition(distance, 1, axis=1)
-        ratio[part] = two[:, 0] / np.maximum(two[:, 1], 1e-12)
-    near = ratio < NEAR_COPY
-    of_member = is_member[index]
+    from_real, _ = nearest(real, drawn, 1)
+    two, index = nearest(drawn, real, 2)
+    near = two[:, 0] < NEAR_COPY * two[:, 1]
+    of_member = is_member[index[:, 0]]
     return {
-        "auc_nearest": _auc(-from_real, is_member),
+        "auc_nearest": _auc(-from_real[:, 0], is_member),
         "nearest_is_member": round(float(of_member.mean()), 4),
         "expected": round(float(is_member.mean()), 4),
         "near_copies_of_members": round(float((near & of_member).mean()), 4),
