@@ -1,0 +1,204 @@
+"""Leaderboards: the results of many run folders, joined over seeds and ranked."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from rich.table import Table
+
+from gansfp.evaluation.published import published_run
+from gansfp.evaluation.result import OFFICIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SHOWN = {
+    "membership": ("kappa", "accuracy", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
+    "attribution": ("accuracy", "precision", "recall", "f1", "specificity"),
+}
+TITLES = {
+    "kappa": "kappa",
+    "accuracy": "accuracy",
+    "auroc": "AUROC",
+    "tpr_at_1fpr": "TPR@1%",
+    "tpr_at_10fpr": "TPR@10%",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "specificity": "specificity",
+}
+BROKEN = "broken"
+
+
+def leaderboard(folder: Path) -> pd.DataFrame:
+    """Read the runs below a folder and rank them, one row for seeds of one experiment and study.
+
+    A run is a folder with `run.json` and `result.json`; runs moved aside (`*.old-*`) and runs that
+    are not finished are passed over, unreadable ones counted in `frame.attrs["broken"]`.
+
+    Args:
+        folder: Where to look, at any depth.
+
+    Returns:
+        Columns `task`, `study`, `experiment`, `seeds`, `set` ("test", or "validation" where no
+        truth was at hand), for each metric shown
+        `<metric>`, `<metric>_low`, `<metric>_high` (one seed:
+        its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds), `valid`
+        (True, False or None), `invalid_reason`, `transductive`, `published_run`, `published`; best
+        official metric first within each task.
+    """
+    broken = 0
+    found: list[dict[str, Any]] = []
+    for run, result in _results(folder):
+        row = None if run is None or result is None else _row(run, result)
+        if row is None:
+            broken += 1
+        else:
+            found.append(row)
+    rows = _joined(found)
+    rows.sort(key=lambda row: (row["task"] != "membership", row["set"] != "test", -row["_rank"]))
+    frame = pd.DataFrame([{k: v for k, v in row.items() if k != "_rank"} for row in rows])
+    frame.attrs[BROKEN] = broken
+    return frame
+
+
+def render(frame: pd.DataFrame, task: str = "membership") -> Table:
+    """Lay one task's rows out for the terminal.
+
+    Args:
+        frame: What `leaderboard` returned.
+        task: "membership" or "attribution".
+    """
+    table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left")
+    table.add_column("experiment", overflow="fold")
+    table.add_column("seeds", justify="right")
+    for name in SHOWN[task]:
+        table.add_column(TITLES[name], justify="right")
+    for name in ("p", "published"):
+        table.add_column(name, justify="right")
+    table.add_column("controls")
+    table.caption = (
+        "one seed: 95 % interval; several: mean (smallest to largest). p against chance. "
+        "T: transductive. *: no truth, held-out labelled images."
+    )
+    for row in _of_task(frame, task):
+        table.add_row(*_cells(row, task))
+    return table
+
+
+def _of_task(frame: pd.DataFrame, task: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = [] if frame.empty else frame.to_dict("records")  # type: ignore[assignment]
+    return [row for row in rows if row["task"] == task]
+
+
+def _results(folder: Path) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
+    """Yield (run.json, result.json) of every finished run; None for what cannot be read."""
+    for path in sorted(folder.rglob("result.json")):
+        if ".old-" not in path.parent.name:
+            yield _json(path.with_name("run.json")), _json(path)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _row(run: dict[str, Any], result: dict[str, Any]) -> dict[str, Any] | None:
+    """Pick what a leaderboard shows of one run; None where the files lack it."""
+    try:
+        task = str(run["task"])
+        where = "test" if result["test"] is not None else "validation"
+        measured = result[where] or {"metrics": {}, "chance": {}}
+        return {
+            "task": task,
+            "study": str(run.get("study", "")),
+            "experiment": str(run["experiment"]),
+            "set": where,
+            "metrics": {name: measured["metrics"].get(name) for name in SHOWN[task]},
+            "p": measured["chance"].get(OFFICIAL[task]),
+            "valid": result["valid"],
+            "invalid_reason": result["invalid_reason"],
+            "transductive": bool(result["transductive"]),
+            "published_run": run.get("published_run"),
+        }
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Join the seeds of an experiment; test and validation results never mix."""
+    keys = ("task", "study", "experiment", "set", "transductive", "published_run")
+    together: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for run in runs:
+        together.setdefault(tuple(run[key] for key in keys), []).append(run)
+    return [
+        _over_seeds(dict(zip(keys, key, strict=True)), group) for key, group in together.items()
+    ]
+
+
+def _over_seeds(key: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
+    row: dict[str, Any] = {**key, "seeds": len(runs)}
+    for name in SHOWN[key["task"]]:
+        row |= dict(
+            zip(
+                (name, f"{name}_low", f"{name}_high"),
+                _spread([run["metrics"][name] for run in runs]),
+                strict=True,
+            )
+        )
+    official = row[OFFICIAL[key["task"]]]
+    p_values = [run["p"] for run in runs if run["p"] is not None]
+    verdicts = [run["valid"] for run in runs]
+    published = published_run(key["published_run"]) if key["published_run"] else None
+    return row | {
+        "p": max(p_values) if p_values else None,
+        "valid": False if False in verdicts else None if None in verdicts else True,
+        "invalid_reason": next(
+            (run["invalid_reason"] for run in runs if run["invalid_reason"]), None
+        ),
+        "published": published.official if published else None,
+        "_rank": official if official is not None else float("-inf"),
+    }
+
+
+def _spread(measured: list[list[float | None] | None]) -> tuple[float | None, ...]:
+    """One seed: value and interval; several: mean, smallest, largest value."""
+    values = [item[0] for item in measured if item is not None and item[0] is not None]
+    if not values:
+        return None, None, None
+    if len(measured) == 1 and measured[0] is not None:
+        return tuple(measured[0])
+    return sum(values) / len(values), min(values), max(values)
+
+
+def _cells(row: dict[str, Any], task: str) -> list[str]:
+    marks = ("T" if row["transductive"] else "") + ("*" if row["set"] == "validation" else "")
+    name = f"{row['experiment']} {marks}".strip()
+    verdict = "unchecked"
+    if not _missing(row["valid"]):
+        verdict = "[green]VALID[/green]" if row["valid"] else "[red]INVALID[/red]"
+    shown = [
+        _number(row[metric], row[f"{metric}_low"], row[f"{metric}_high"]) for metric in SHOWN[task]
+    ]
+    p = "" if _missing(row["p"]) else f"{row['p']:.2g}"
+    published = "" if _missing(row["published"]) else f"{row['published']:.3f}"
+    return [name, str(int(row["seeds"])), *shown, p, published, verdict]
+
+
+def _number(value: Any, low: Any, high: Any) -> str:
+    if _missing(value):
+        return ""
+    if _missing(low) or _missing(high):
+        return f"{value:.3f}"
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _missing(value: Any) -> bool:
+    """Whether a cell is empty: None, or the NaN that a frame makes of it."""
+    return value is None or bool(value != value)

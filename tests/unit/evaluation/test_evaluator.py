@@ -1,0 +1,210 @@
+"""Evaluators and cheap controls on small benchmarks."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gansfp.data.benchmark import Benchmark
+from gansfp.data.index import Index
+from gansfp.data.store import ImageStore
+from gansfp.decisions import ArgMax, FixedThreshold
+from gansfp.errors import UserError
+from gansfp.evaluation.controls import blind_on_labelled, blind_on_test, file_order, random_halves
+from gansfp.evaluation.evaluator import AttributionEvaluator, MembershipEvaluator
+from gansfp.evaluation.metrics import attribution_metrics, membership_metrics
+
+
+def _membership(tmp_path, shift=0.0, patients=None, labels_file=True, seed=0):
+    """Noise images; members are brighter by `shift` standard deviations of their mean."""
+    rng = np.random.default_rng(seed)
+    kinds = [("train", "real_used")] * 60 + [("train", "real_not_used")] * 60
+    kinds += [("test", "real_unknown")] * 120
+    truth = rng.permutation(np.repeat([1, 0], 60))
+    member = np.r_[np.ones(60), np.zeros(60), truth]
+    level = 100 + 10 * rng.normal(size=240) + 10 * shift * member
+    pixels = level[:, None, None] + 20 * rng.normal(size=(240, 24, 24))
+    ids = [f"{split}/{role}/img_{k}.png" for k, (split, role) in enumerate(kinds)]
+    groups = ids if patients is None else [f"p{g}" for g in patients(member)]
+    frame = pd.DataFrame(
+        {
+            "sample_id": ids,
+            "path": [str(tmp_path / name) for name in ids],
+            "split": [split for split, _ in kinds],
+            "role": [role for _, role in kinds],
+            "label": pd.Series(["used"] * 60 + ["not_used"] * 60 + [None] * 120, dtype=object),
+            "group": groups,
+        }
+    )
+    if labels_file:
+        (tmp_path / "test").mkdir(exist_ok=True)
+        lines = [f"img_{k + 120},{label}" for k, label in enumerate(truth)]
+        (tmp_path / "test/labels.csv").write_text("file,label\n" + "\n".join(lines))
+    store = ImageStore(pixels.clip(0, 255).astype(np.uint8))
+    return Benchmark("membership", Index(frame), store), truth
+
+
+def _table(benchmark, rows, score):
+    frame = benchmark.index.frame.iloc[rows][["sample_id", "group"]].reset_index(drop=True)
+    return FixedThreshold(0.0).decide(frame.assign(raw_score=score, score=score))
+
+
+def _quick(**options):
+    return MembershipEvaluator(bootstrap=300, permutations=500, **options)
+
+
+def test_membership_result_is_plain_json_with_the_right_numbers(tmp_path):
+    benchmark, truth = _membership(tmp_path)
+    rows = benchmark.candidates("test")
+    score = np.random.default_rng(1).normal(size=120) + 1.5 * (truth - 0.5)
+    table = _table(benchmark, rows, score)
+    result = _quick().evaluate(table, benchmark, threshold=0.0, orientation="by theory")
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    expected = membership_metrics(truth, table["decision"], score)
+    for name, (value, low, high) in result["test"]["metrics"].items():
+        assert value == pytest.approx(expected[name])
+        assert low <= value <= high
+    assert result["test"]["chance"]["kappa"] == pytest.approx(1 / 501)
+    assert result["unit"] == "image"
+    assert result["patients"] is None
+    assert result["valid"] is True
+    assert result == _quick().evaluate(table, benchmark, threshold=0.0, orientation="by theory")
+
+
+def test_patients_are_the_unit_where_groups_are_known(tmp_path):
+    def pairs_of_one_kind(member):
+        number = np.zeros(240, int)
+        for part, start in ((slice(0, 120), 0), (slice(120, 240), 1000)):
+            for kind in (0, 1):
+                rows = np.flatnonzero(member[part] == kind) + part.start
+                number[rows] = np.arange(len(rows)) // 4 + start + 500 * kind
+        return number
+
+    benchmark, truth = _membership(tmp_path, patients=pairs_of_one_kind)
+    rows = benchmark.candidates("test")
+    score = np.random.default_rng(1).normal(size=120) + 1.0 * (truth - 0.5)
+    result = _quick().evaluate(_table(benchmark, rows, score), benchmark, threshold=0.0)
+    assert result["unit"] == "patient"
+    assert result["patients"]["n"] == 30
+    mean = pd.Series(score).groupby(benchmark.groups(rows)).mean()
+    label = pd.Series(truth).groupby(benchmark.groups(rows)).first()
+    expected = membership_metrics(label, (mean >= 0).astype(int), mean)
+    assert result["patients"]["metrics"]["auroc"][0] == pytest.approx(expected["auroc"])
+    assert result["patients"]["metrics"]["kappa"][0] == pytest.approx(expected["kappa"])
+
+
+def test_without_truth_only_the_validation_images_are_measured(tmp_path):
+    benchmark, _ = _membership(tmp_path, labels_file=False)
+    rows, held_out = benchmark.candidates("test"), benchmark.candidates("train")[::3]
+    rng = np.random.default_rng(0)
+    validation = _table(benchmark, held_out, rng.normal(size=len(held_out)))
+    validation["label"] = (benchmark.labels(held_out) == "used").astype(int)
+    validation["in_sample"] = False
+    table = _table(benchmark, rows, rng.normal(size=120))
+    result = _quick().evaluate(table, benchmark, None, validation)
+    assert result["test"] is None
+    assert result["validation"]["n"] == len(held_out)
+    assert result["validation"]["in_sample"] is False
+    assert "no test/labels.csv" in result["note"]
+    assert list(result["controls"]) == ["blind"]
+
+
+def test_truth_that_does_not_fit_is_refused(tmp_path):
+    benchmark, _ = _membership(tmp_path)
+    rows = benchmark.candidates("test")
+    (tmp_path / "T.csv").write_text("img_120,1\n")
+    with pytest.raises(UserError, match="119 images have no label"):
+        _quick().evaluate(_table(benchmark, rows, np.zeros(120)), benchmark, tmp_path / "T.csv")
+
+
+def test_the_blind_baseline_catches_a_planted_shift_and_invalidates(tmp_path):
+    benchmark, truth = _membership(tmp_path, shift=3.0)
+    rows = benchmark.candidates("test")
+    assert blind_on_test(benchmark, rows, truth, None)["value"] >= 0.9
+    assert blind_on_labelled(benchmark)["value"] >= 0.9
+    result = _quick().evaluate(_table(benchmark, rows, truth - 0.5), benchmark)
+    assert result["valid"] is False
+    assert result["invalid_reason"].startswith("blind ")
+    unchecked = _quick(controls="none").evaluate(_table(benchmark, rows, truth - 0.5), benchmark)
+    assert unchecked["valid"] is None
+
+
+def test_the_blind_baseline_is_at_chance_without_a_shift(tmp_path):
+    found = []
+    for seed in range(6):
+        benchmark, truth = _membership(tmp_path, seed=seed)
+        found += [
+            blind_on_test(benchmark, benchmark.candidates("test"), truth, None),
+            blind_on_labelled(benchmark),
+        ]
+    assert sum(not control["passed"] for control in found) <= 1
+    assert np.mean([control["value"] for control in found]) == pytest.approx(0.5, abs=0.06)
+
+
+def test_random_halves_cover_chance_whatever_the_score():
+    rng = np.random.default_rng(0)
+    control = random_halves(rng.exponential(size=80), np.arange(80).astype(str), "used", 0)
+    assert control["passed"]
+    assert random_halves(np.ones(4), np.array(["a"] * 4), "used", 0) is None
+
+
+def test_sorted_file_names_give_the_truth_away():
+    rng = np.random.default_rng(0)
+    names, truth = [f"img_{k}.png" for k in range(90)], np.repeat([0, 1, 2], 30)
+    groups = np.array(names)
+    assert not file_order(truth, groups, names, 0)["passed"]
+    assert file_order(rng.permutation(truth), groups, names, 0)["passed"]
+
+
+def test_slices_of_a_patient_in_a_row_are_no_leak():
+    names = [f"img_{k}.png" for k in range(120)]
+    patients = np.repeat(np.arange(30), 4)
+    truth = np.random.default_rng(2).permutation(np.repeat([0, 1], 15))[patients]
+    assert file_order(truth, patients.astype(str), names, 0)["passed"]
+
+
+def test_attribution_result(tmp_path):
+    rng = np.random.default_rng(0)
+    classes, n = ("t1", "t2", "t3"), 90
+    truth = rng.choice(classes, n)
+    ids = [f"test/generated_unknown/g_{k}.png" for k in range(n)]
+    frame = pd.DataFrame(
+        {
+            "sample_id": ids,
+            "path": [str(tmp_path / name) for name in ids],
+            "split": "test",
+            "role": "generated_unknown",
+            "label": None,
+            "group": ids,
+        }
+    )
+    (tmp_path / "test").mkdir()
+    (tmp_path / "test/labels.csv").write_text(
+        "\n".join(f"g_{k},gen_{t}" for k, t in enumerate(truth))
+    )
+    store = ImageStore(np.zeros((n, 8, 8), np.uint8))
+    benchmark = Benchmark("attribution", Index(frame), store, classes)
+    scores = rng.random((n, 3)) + 0.6 * (truth[:, None] == np.array(classes))
+    table = frame[["sample_id", "group"]].assign(
+        **{f"p_{c}": scores[:, k] for k, c in enumerate(classes)}
+    )
+    table = ArgMax().decide(table)
+    result = AttributionEvaluator(bootstrap=300, permutations=500).evaluate(table, benchmark)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    expected = attribution_metrics(truth, table["decision"], classes)
+    assert result["test"]["confusion"] == expected["confusion"]
+    for name, (value, low, high) in result["test"]["metrics"].items():
+        assert value == pytest.approx(expected[name])
+        assert low <= value <= high
+    assert result["test"]["chance"]["accuracy"] == pytest.approx(1 / 501)
+    assert result["valid"] is True
+
+
+def test_bad_options_are_user_errors():
+    with pytest.raises(UserError, match="expected cheap or none"):
+        MembershipEvaluator(controls="full")
+    with pytest.raises(UserError, match="at least 1"):
+        MembershipEvaluator(bootstrap=0)
