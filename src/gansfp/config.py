@@ -126,7 +126,7 @@ def check(config: DictConfig) -> None:
     known = {item.name for item in fields(schema)}
     for key in config:
         if key not in known and key != "hydra":
-            raise UserError(f"{key}: unknown key{suggest(str(key), known)}")
+            raise UserError(f"{key!s}: unknown key{suggest(str(key), known)}")
     own = {str(k): config._get_node(k) for k in config if k in known and _is_typed(schema, str(k))}
     try:
         OmegaConf.merge(OmegaConf.structured(schema), OmegaConf.create(own))
@@ -162,6 +162,6 @@ def _is_typed(schema: type[Base], key: str) -> bool:
 
 
 def _reason(error: OmegaConfBaseException) -> str:
-    key = getattr(error, "full_key", None)
+    key: Any = error.full_key
     first = str(error).splitlines()[0]
-    return f"{key!s}: {first}" if key else first
+    return f"{key}: {first}" if key else first

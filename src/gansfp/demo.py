@@ -30,11 +30,11 @@ def demo(output: Path = OUTPUT) -> None:
     runs = f"paths.runs={output}/runs"
     _say("2/4  membership: which real images was the generator trained on?")
     _gansfp("train", "-m", "sweep=demo_membership", f"data.root={membership}", runs)
-    _gansfp("train", "-m", "experiment=quickstart/siamese_membership", f"seed={SEEDS}",
+    _gansfp("train", "-m", "experiment=quickstart/membership_siamese", f"seed={SEEDS}",
             f"data.root={membership}", runs)  # fmt: skip
     _say("3/4  attribution: from which training subset does each synthetic image come?")
     _gansfp("train", "-m", "sweep=demo_attribution", f"data.root={attribution}", runs)
-    _gansfp("train", "-m", "experiment=quickstart/siamese_attribution", f"seed={SEEDS}",
+    _gansfp("train", "-m", "experiment=quickstart/attribution_siamese", f"seed={SEEDS}",
             f"data.root={attribution}", runs)  # fmt: skip
     _say("4/4  leaderboards")
     _gansfp("report", f"{output}/runs")
@@ -44,7 +44,8 @@ def demo(output: Path = OUTPUT) -> None:
             [
                 "three commands to try next (after `source .venv/bin/activate`):",
                 f"  gansfp inspect {membership} task=membership",
-                f"  gansfp train experiment=beyond/pool_ratio_features data.root={membership} {runs}",
+                "  gansfp train experiment=beyond/pool_ratio_features "
+                f"data.root={membership} {runs}",
                 "  gansfp train --help",
             ]
         )

@@ -11,7 +11,7 @@ import pytest
 from gansfp import cli
 from gansfp.help import DETAILS, SUMMARY
 
-HEAVY = "hydra torch lightning pandas numpy sklearn torchmetrics".split()
+HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "sklearn", "torchmetrics"]
 
 
 def gansfp(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -25,9 +25,7 @@ def gansfp(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 @pytest.fixture
-def fails(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_folder: Path
-):
+def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_folder: Path):
     def run(*words: str) -> str:
         assert gansfp(*words, monkeypatch=monkeypatch) == cli.USAGE_ERROR
         said = capsys.readouterr()

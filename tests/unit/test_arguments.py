@@ -13,8 +13,8 @@ from gansfp.errors import UserError
 
 AWKWARD = [
     "/data/ct (1)", "a,b", "Zoë", "O'Neil", "ct#1", "a=b", "ct&1", 'say "hi"', "back\\slash",
-    "ends\\", "q\\'q", "${oc.env:HOME}", "[x]", "{y}", "trail ", "a:b", "$x", "日本", "-dash", "1e3",
-    "null.d", "true",
+    "ends\\", "q\\'q", "${oc.env:HOME}", "[x]", "{y}", "trail ", "a:b", "$x", "日本", "-dash",
+    "1e3", "null.d", "true",
 ]  # fmt: skip
 
 

@@ -60,7 +60,9 @@ def test_a_target_that_does_not_exist_is_named() -> None:
 
 
 def test_a_users_package_needs_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "mypkg_for_trust.py").write_text("class Thing:\n    def __init__(self, a): self.a = a\n")
+    (tmp_path / "mypkg_for_trust.py").write_text(
+        "class Thing:\n    def __init__(self, a): self.a = a\n"
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     node = {"_target_": "mypkg_for_trust.Thing", "a": 3}
     with pytest.raises(UserError, match=r"trust=\[mypkg_for_trust\]"):

@@ -45,7 +45,7 @@ def run(config: DictConfig) -> float | None:
         return None
     if folder.result is not None and not config.force:
         log.info("finished before, skipped: %s", folder.folder)
-        return _objective(folder.result, config.objective)
+        return _objective(folder.result, config.objective) if _measured(folder.result) else None
     with open_run(folder, config):
         data, method = _build(config)
         if not _fit(config, folder, data, method):
@@ -54,7 +54,7 @@ def run(config: DictConfig) -> float | None:
         result = _evaluate(config, folder, data)
         folder.finish(result)
     log.info("%s\nresults in %s", _summary(result), folder.folder)
-    return _objective(result, config.objective)
+    return _objective(result, config.objective) if _measured(result) else None
 
 
 def _build(config: DictConfig) -> tuple[BenchmarkDataModule, BenchmarkModule | Estimator]:
@@ -115,13 +115,29 @@ def _evaluate(config: DictConfig, folder: Run, data: BenchmarkDataModule) -> dic
     return result
 
 
+def _measured(result: dict[str, Any]) -> bool:
+    """Tell whether there is any labelled image to measure on."""
+    return bool(result["test"] or result["validation"])
+
+
 def _objective(result: dict[str, Any], name: str | None) -> float:
     """Read the number that a search maximises; never a NaN, which would end a sweep."""
-    value = float("nan")
-    if not math.isfinite(value):
-        raise UserError(f"objective={name}: the run has no such finite metric")
-    return value
+    measured = result["test"] or result["validation"]
+    value = (measured["metrics"].get(name or result["official"]) or [None])[0]
+    if value is None or not math.isfinite(value):
+        raise UserError(
+            f"objective={name or result['official']}: the run has no such finite metric; it has "
+            f"{', '.join(measured['metrics'])}"
+        )
+    return float(value)
 
 
 def _summary(result: dict[str, Any]) -> str:
-    return ""
+    """Say the official metric with its interval, and whether it may be believed."""
+    where = "test" if result["test"] else "validation"
+    measured = result[where]
+    if measured is None:
+        return "no truth and no held-out image: predictions only"
+    value, low, high = measured["metrics"][result["official"]]
+    text = f"{where} {result['official']} {value:.3f} [{low:.3f}, {high:.3f}], n = {measured['n']}"
+    return f"{text}, INVALID: {result['invalid_reason']}" if result["valid"] is False else text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from gansfp.build import instantiate, instantiate_all
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from

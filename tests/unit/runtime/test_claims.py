@@ -42,7 +42,9 @@ def test_a_living_process_is_respected_and_named(tmp_path: Path) -> None:
 
 
 def test_a_dead_process_is_succeeded(tmp_path: Path) -> None:
-    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True)
+    child = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
     plant(tmp_path, pid=int(child.stdout), started="1")
     with Claim(tmp_path):
         assert json.loads((tmp_path / CLAIM).read_text())["token"] != "other"

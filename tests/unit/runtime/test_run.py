@@ -69,9 +69,7 @@ def test_a_block_that_ends_well_is_finished(config: DictConfig) -> None:
 @pytest.mark.parametrize(
     ("error", "state"), [(ValueError("no"), "failed"), (KeyboardInterrupt(), "interrupted")]
 )
-def test_a_block_that_dies_says_so(
-    config: DictConfig, error: BaseException, state: str
-) -> None:
+def test_a_block_that_dies_says_so(config: DictConfig, error: BaseException, state: str) -> None:
     run = Run.of(config)
     with pytest.raises(type(error)), open_run(run, config):
         raise error
@@ -93,15 +91,14 @@ def test_force_moves_the_older_run_aside(config: DictConfig) -> None:
 def test_a_place_that_cannot_be_written_is_named(config: DictConfig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     config.paths.runs = str(tmp_path / "file")
-    with pytest.raises(UserError, match=r"cannot be written .*paths.runs=FOLDER"), open_run(
-        Run.of(config), config
+    with (
+        pytest.raises(UserError, match=r"cannot be written .*paths.runs=FOLDER"),
+        open_run(Run.of(config), config),
     ):
         pass
 
 
-def test_a_read_only_place_is_named(
-    config: DictConfig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_read_only_place_is_named(config: DictConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, "Permission denied")  # root may write anywhere: say it for it
 
