@@ -25,6 +25,7 @@ def prepare() -> None:
         ".*The `LightningDataModule.*` hook.*",
         ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
         ".*GPU available but not used.*",
+        ".*smaller than the logging interval.*",
         ".*Experiment logs directory .* exists and is not empty.*",
     ):
         warnings.filterwarnings("ignore", message=message)
