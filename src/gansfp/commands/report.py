@@ -14,6 +14,8 @@ from gansfp.evaluation.result import OFFICIAL
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
+FILE_WIDTH = 110  # columns of a table that goes to a file or a pipe
+
 
 def run(config: DictConfig) -> None:
     """Print a leaderboard for each task that has runs.
@@ -31,6 +33,8 @@ def run(config: DictConfig) -> None:
     if frame.empty:
         raise UserError(f"dir={folder}: no finished run below it; `gansfp train` makes one")
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     for task in OFFICIAL:
         if (frame["task"] == task).any():
             console.print(render(frame, task))

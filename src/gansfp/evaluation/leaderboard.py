@@ -6,6 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from gansfp.evaluation.published import published_run
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 SHOWN = {
     "membership": ("kappa", "accuracy", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
     "attribution": ("accuracy", "precision", "recall", "f1", "specificity"),
+}
+# What the terminal shows of them; the first with its interval.
+IN_TERMINAL = {
+    "membership": ("kappa", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
+    "attribution": ("accuracy", "f1", "specificity"),
 }
 TITLES = {
     "kappa": "kappa",
@@ -43,8 +50,9 @@ def leaderboard(folder: Path) -> pd.DataFrame:
         folder: Where to look, at any depth.
 
     Returns:
-        Columns `task`, `study`, `experiment`, `seeds`, `set` ("test", or "validation" where no
-        truth was at hand), for each metric shown
+        Columns `task`, `study`, `experiment`, `variant` (hash of the configuration without its
+        seed), `changes` (what the command line changed in the recipe), `seeds`,
+        `set` ("test", or "validation" where no truth was at hand), for each metric shown
         `<metric>`, `<metric>_low`, `<metric>_high` (one seed:
         its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds), `valid`
         (True, False or None), `invalid_reason`, `transductive`, `published_run`, `published`; best
@@ -72,20 +80,23 @@ def render(frame: pd.DataFrame, task: str = "membership") -> Table:
         frame: What `leaderboard` returned.
         task: "membership" or "attribution".
     """
-    table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left")
-    table.add_column("experiment", overflow="fold")
+    table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.caption_justify = "left"
+    table.add_column("experiment", overflow="fold", min_width=24)
     table.add_column("seeds", justify="right")
-    for name in SHOWN[task]:
-        table.add_column(TITLES[name], justify="right")
+    for name in IN_TERMINAL[task]:
+        table.add_column(TITLES[name], justify="right", no_wrap=name == OFFICIAL[task])
     for name in ("p", "published"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("controls")
     table.caption = (
-        "one seed: 95 % interval; several: mean (smallest to largest). p against chance. "
+        "one seed: 95 % interval; several: mean, smallest and largest. p against chance. "
         "T: transductive. *: no truth, held-out labelled images."
     )
-    for row in _of_task(frame, task):
-        table.add_row(*_cells(row, task))
+    rows = _of_task(frame, task)
+    several = len({row["study"] for row in rows}) > 1
+    for row in rows:
+        table.add_row(*_cells(row, task, row["study"] if several else ""))
     return table
 
 
@@ -119,6 +130,8 @@ def _row(run: dict[str, Any], result: dict[str, Any]) -> dict[str, Any] | None:
             "task": task,
             "study": str(run.get("study", "")),
             "experiment": str(run["experiment"]),
+            "variant": str(run.get("variant", "")),
+            "changes": " ".join(run.get("changes", ())),
             "set": where,
             "metrics": {name: measured["metrics"].get(name) for name in SHOWN[task]},
             "p": measured["chance"].get(OFFICIAL[task]),
@@ -132,8 +145,10 @@ def _row(run: dict[str, Any], result: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join the seeds of an experiment; test and validation results never mix."""
-    keys = ("task", "study", "experiment", "set", "transductive", "published_run")
+    """Join the seeds of one configuration; test and validation results never mix."""
+    keys = (
+        "task", "study", "experiment", "variant", "changes", "set", "transductive", "published_run"
+    )  # fmt: skip
     together: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for run in runs:
         together.setdefault(tuple(run[key] for key in keys), []).append(run)
@@ -177,15 +192,18 @@ def _spread(measured: list[list[float | None] | None]) -> tuple[float | None, ..
     return sum(values) / len(values), min(values), max(values)
 
 
-def _cells(row: dict[str, Any], task: str) -> list[str]:
+def _cells(row: dict[str, Any], task: str, study: str) -> list[str]:
     marks = ("T" if row["transductive"] else "") + ("*" if row["set"] == "validation" else "")
-    name = f"{row['experiment']} {marks}".strip()
+    name = escape(f"{row['experiment']} {marks}".strip())
+    small = "  ".join(part for part in (study, row["changes"]) if part)
+    if small:
+        name += f"\n[dim]{escape(small)}[/dim]"
     verdict = "unchecked"
     if not _missing(row["valid"]):
         verdict = "[green]VALID[/green]" if row["valid"] else "[red]INVALID[/red]"
-    shown = [
-        _number(row[metric], row[f"{metric}_low"], row[f"{metric}_high"]) for metric in SHOWN[task]
-    ]
+    official, *others = IN_TERMINAL[task]
+    shown = [_number(row[official], row[f"{official}_low"], row[f"{official}_high"])]
+    shown += [_number(row[metric], None, None) for metric in others]
     p = "" if _missing(row["p"]) else f"{row['p']:.2g}"
     published = "" if _missing(row["published"]) else f"{row['published']:.3f}"
     return [name, str(int(row["seeds"])), *shown, p, published, verdict]
@@ -196,7 +214,7 @@ def _number(value: Any, low: Any, high: Any) -> str:
         return ""
     if _missing(low) or _missing(high):
         return f"{value:.3f}"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+    return f"{value:.3f} \\[{low:.3f}, {high:.3f}]"
 
 
 def _missing(value: Any) -> bool:

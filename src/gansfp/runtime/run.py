@@ -16,6 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from gansfp.errors import UserError
+from gansfp.runtime import settings
 from gansfp.runtime.claims import Claim
 from gansfp.runtime.files import read_json, write_json
 from gansfp.runtime.provenance import provenance
@@ -47,6 +48,13 @@ def config_hash(config: DictConfig) -> str:
     }
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
+
+
+def without_seed(config: DictConfig) -> DictConfig:
+    """Copy a configuration with seed 0: equal for all seeds of one variant."""
+    copy: DictConfig = config.copy()
+    copy.seed = 0
+    return copy
 
 
 class Run:
@@ -99,6 +107,8 @@ class Run:
             "task": str(config.task),
             "seed": int(config.seed),
             "study": str(config.study),
+            "variant": config_hash(without_seed(config)),
+            "changes": settings.changes(),
             "published_run": config.get("published_run"),
             "started": _now(),
         }

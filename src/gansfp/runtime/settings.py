@@ -63,3 +63,21 @@ def name_experiment(config: DictConfig) -> None:
         return
     choices = HydraConfig.get().runtime.choices
     config.experiment_name = choices.get("experiment") or f"{config.task}-{choices.get('method')}"
+
+
+# Overrides that place or name a run, and do not make it another variant.
+PLACING = ("experiment", "sweep", "seed", "study", "paths", "logger", "callbacks", "force", "trust",
+           "hydra", "data.root", "data.train_dir", "data.test_dir", "data.cache_dir",
+           "truth")  # fmt: skip
+
+
+def changes() -> list[str]:
+    """List what the command line changed in a recipe, as it was typed."""
+    if not HydraConfig.initialized():
+        return []
+    given = HydraConfig.get().overrides.task
+    return [
+        word
+        for word in given
+        if not any(word.lstrip("+").startswith((f"{key}=", f"{key}.")) for key in PLACING)
+    ]
