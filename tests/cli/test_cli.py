@@ -26,6 +26,8 @@ def gansfp(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
 
 @pytest.fixture
 def fails(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], in_folder: Path):
+    (in_folder / "x").mkdir()
+
     def run(*words: str) -> str:
         assert gansfp(*words, monkeypatch=monkeypatch) == cli.USAGE_ERROR
         said = capsys.readouterr()
@@ -128,4 +130,4 @@ def test_a_missing_mandatory_key(fails) -> None:
 
 
 def test_an_empty_sweep_is_an_error(fails) -> None:
-    assert "no such option" in fails("train", "-m", "experiment=glob(nothing/*)", "data.root=x")
+    assert "has no job" in fails("train", "-m", "experiment=glob(nothing/*)", "data.root=x")

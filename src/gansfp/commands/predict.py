@@ -42,7 +42,7 @@ def run(config: DictConfig) -> None:
     make_writable(output)
     data = _data(stored, config.data)
     table = _scores(stored, finished, data)
-    table = _decide(config.decision, finished, table)
+    table = _decide(config.get("decision"), finished, table)
     write_table(table, output / "test.parquet")
     path = _write_submission(config.submission, output, table, data.benchmark)
     log.info("%s: %d images, valid", path, len(table))

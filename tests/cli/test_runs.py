@@ -1,0 +1,186 @@
+"""Whole runs through the command line, in this process: tables, run file, skip, truth, sweep."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from gansfp import cli
+from gansfp.data.toy import write_toy_attribution, write_toy_membership
+
+QUICK = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "evaluator.bootstrap=200",
+         "evaluator.permutations=200"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def membership(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy") / "membership"
+    write_toy_membership(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def attribution(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("toy") / "attribution"
+    write_toy_attribution(folder)
+    return folder
+
+
+@pytest.fixture
+def gansfp(in_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def run(*words: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["gansfp", *words])
+        cli.main()
+
+    return run
+
+
+def only(pattern: str) -> Path:
+    (found,) = Path().glob(pattern)
+    return found
+
+
+EXPERIMENTS = [
+    ("membership", "quickstart/membership_siamese"),
+    ("membership", "beyond/pool_ratio_pixels"),
+    ("attribution", "quickstart/attribution_siamese"),
+    ("attribution", "quickstart/attribution_distance"),
+]
+
+
+@pytest.mark.parametrize(("task", "experiment"), EXPERIMENTS)
+def test_a_run_leaves_what_the_contract_says(
+    gansfp, request: pytest.FixtureRequest, task: str, experiment: str
+) -> None:
+    root = request.getfixturevalue(task)
+    gansfp("train", f"experiment={experiment}", f"data.root={root}", *QUICK)
+    folder = only("runs/default/*")
+    assert json.loads((folder / "status.json").read_text())["state"] == "finished"
+    table = pd.read_parquet(folder / "predictions" / "test.parquet")
+    truth = {row[0]: row[1] for row in csv.reader((root / "test" / "labels.csv").open())}
+    assert len(table) == len(truth) - ("file" in truth)
+    score = {"raw_score", "score"} if task == "membership" else {f"p_t{k}" for k in range(1, 6)}
+    assert set(table.columns) == {"sample_id", "group", "decision"} | score
+    # The result is the official metric of the table against the truth, by another route.
+    said = [truth[Path(name).name] for name in table["sample_id"]]
+    accuracy = float(np.mean([str(a) == b for a, b in zip(table["decision"], said, strict=True)]))
+    result = json.loads((folder / "result.json").read_text())
+    assert result["test"]["metrics"]["accuracy"][0] == pytest.approx(accuracy)
+    assert result["controls"]
+
+
+def test_shuffled_truth_changes_no_byte_of_a_prediction(gansfp, membership: Path) -> None:
+    words = ("train", "experiment=quickstart/membership_siamese", f"data.root={membership}", *QUICK)
+    gansfp(*words)
+    run = only("runs/default/*")
+    before = {p.name: p.read_bytes() for p in (run / "predictions").iterdir()}
+    labels = membership / "test" / "labels.csv"
+    text = labels.read_text()
+    try:
+        head, *rows = text.splitlines()
+        names, values = zip(*(row.split(",") for row in rows), strict=True)
+        shuffled = random.Random(0).sample(values, len(values))
+        labels.write_text("\n".join([head, *map(",".join, zip(names, shuffled, strict=True))]))
+        gansfp(*words, "force=true")
+    finally:
+        labels.write_text(text)
+    results = [json.loads(p.read_text()) for p in Path("runs/default").glob("*/result.json")]
+    assert len(results) == 2
+    assert {p.name: p.read_bytes() for p in (run / "predictions").iterdir()} == before
+    assert set(before) == {"test.parquet", "validation.parquet"}
+    assert results[0]["test"]["metrics"] != results[1]["test"]["metrics"]
+
+
+def test_a_finished_run_is_skipped_with_its_objective(
+    gansfp, membership: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ("train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK)
+    gansfp(*words)
+    stored = only("runs/default/*/result.json")
+    stamp = stored.stat().st_mtime_ns
+    gansfp(*words)
+    assert stored.stat().st_mtime_ns == stamp
+
+
+def test_predict_writes_a_run_file_that_scores_as_the_run_did(
+    gansfp, attribution: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gansfp("train", "experiment=quickstart/attribution_siamese", f"data.root={attribution}", *QUICK)
+    folder = only("runs/default/*")
+    gansfp("predict", str(folder), f"data.root={attribution}", "output=out")
+    stored = pd.read_parquet(folder / "predictions" / "test.parquet")
+    again = pd.read_parquet("out/test.parquet")
+    pd.testing.assert_frame_equal(stored, again)
+    capsys.readouterr()
+    truth = attribution / "test" / "labels.csv"
+    gansfp("score", "task=attribution", f"truth={truth}", "submission=out/run.csv")
+    scored = json.loads(capsys.readouterr().out)
+    result = json.loads((folder / "result.json").read_text())
+    assert scored["accuracy"] == pytest.approx(result["test"]["metrics"]["accuracy"][0])
+    lines = Path("out/run.csv").read_text().splitlines()
+    assert len(lines) == len(stored)
+    numbers = [int("".join(filter(str.isdigit, line.split(",")[0]))) for line in lines]
+    assert numbers == sorted(numbers)
+
+
+def test_predict_with_another_rule_and_form(gansfp, membership: Path) -> None:
+    gansfp("train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK)
+    folder = only("runs/default/*")
+    gansfp("predict", str(folder), "decision=median", "submission.header=true",
+           "submission.extension=false", "submission.zip=true")  # fmt: skip
+    table = pd.read_parquet(folder / "submission" / "test.parquet")
+    assert table["decision"].mean() == pytest.approx(0.5, abs=0.01)
+    head, first, *_ = (folder / "submission" / "run.csv").read_text().splitlines()
+    assert head == "id,label"
+    assert ".png" not in first
+    assert (folder / "submission" / "run.zip").is_file()
+
+
+def test_a_sweep_and_its_leaderboard(
+    gansfp, membership: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gansfp("train", "-m", "sweep=demo_membership", f"data.root={membership}", "study=two", *QUICK)
+    assert len(list(Path("runs/two").glob("*/result.json"))) == 2
+    capsys.readouterr()
+    gansfp("report", "runs")
+    shown = capsys.readouterr().out
+    assert "beyond/pool_ratio_pixels T" in shown
+    assert "beyond/nearest_pixels" in shown
+    assert "VALID" in shown
+
+
+def test_a_users_method_in_a_users_package(
+    gansfp, membership: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (in_folder / "mymethod.py").write_text(
+        "import numpy as np\n"
+        "from gansfp.methods.base import Estimator\n"
+        "class Brightness(Estimator):\n"
+        "    uses_synthetic = 'none'\n"
+        "    fits_labels = False\n"
+        "    def __init__(self, power: float = 1.0): self.power = power\n"
+        "    def fit(self, data): return self\n"
+        "    def predict(self, data, rows):\n"
+        "        return data.benchmark.images(rows).mean((1, 2)) ** self.power\n"
+        "    def save(self, folder): folder.mkdir()\n"
+        "    @classmethod\n"
+        "    def load(cls, folder): return cls()\n"
+    )
+    (in_folder / "conf" / "method").mkdir(parents=True)
+    (in_folder / "conf" / "method" / "brightness.yaml").write_text(
+        "_target_: mymethod.Brightness\npower: 1.0\n"
+    )
+    monkeypatch.setenv("GANSFP_CONF", str(in_folder / "conf"))
+    monkeypatch.syspath_prepend(str(in_folder))
+    gansfp("train", "method=brightness", "trust=[mymethod]", f"data.root={membership}", *QUICK)
+    result = json.loads(only("runs/default/*/result.json").read_text())
+    assert result["test"]["n"] == 200
+    with pytest.raises(SystemExit):
+        gansfp("train", "method=brightness", f"data.root={membership}", "seed=1", *QUICK)
