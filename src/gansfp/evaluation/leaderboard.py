@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -80,29 +82,33 @@ def render(frame: pd.DataFrame, task: str = "membership") -> Table:
         frame: What `leaderboard` returned.
         task: "membership" or "attribution".
     """
-    table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left", box=box.SIMPLE_HEAD)
-    table.caption_justify = "left"
+    table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left", box=box.SIMPLE_HEAD,
+                  pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
     table.add_column("experiment", overflow="fold", min_width=24)
-    table.add_column("seeds", justify="right")
-    for name in IN_TERMINAL[task]:
-        table.add_column(TITLES[name], justify="right", no_wrap=name == OFFICIAL[task])
-    for name in ("p", "published"):
+    table.add_column("n", justify="right", no_wrap=True)
+    official, *others = IN_TERMINAL[task]
+    table.add_column(TITLES[official], justify="right", no_wrap=True)
+    table.add_column("controls", no_wrap=True)
+    for name in (*(TITLES[name] for name in others), "p", "paper"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("controls")
     table.caption = (
-        "one seed: 95 % interval; several: mean, smallest and largest. p against chance. "
-        "T: transductive. *: no truth, held-out labelled images."
+        "n: seeds. One seed: 95 % interval; several: mean, smallest, largest. p: against chance. "
+        "T: transductive. *: no truth, held-out labelled images. paper: the published run."
     )
     rows = _of_task(frame, task)
     several = len({row["study"] for row in rows}) > 1
-    for row in rows:
-        table.add_row(*_cells(row, task, row["study"] if several else ""))
+    for study, members in groupby(rows, key=itemgetter("study")):
+        if several:
+            table.add_row(f"[bold]{escape(str(study))}[/bold]")
+        for row in members:
+            table.add_row(*_cells(row, task))
     return table
 
 
 def _of_task(frame: pd.DataFrame, task: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = [] if frame.empty else frame.to_dict("records")  # type: ignore[assignment]
-    return [row for row in rows if row["task"] == task]
+    chosen = [row for row in rows if row["task"] == task]
+    return sorted(chosen, key=itemgetter("study"))  # stable: the ranking stays within a study
 
 
 def _results(folder: Path) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
@@ -192,12 +198,11 @@ def _spread(measured: list[list[float | None] | None]) -> tuple[float | None, ..
     return sum(values) / len(values), min(values), max(values)
 
 
-def _cells(row: dict[str, Any], task: str, study: str) -> list[str]:
+def _cells(row: dict[str, Any], task: str) -> list[str]:
     marks = ("T" if row["transductive"] else "") + ("*" if row["set"] == "validation" else "")
     name = escape(f"{row['experiment']} {marks}".strip())
-    small = "  ".join(part for part in (study, row["changes"]) if part)
-    if small:
-        name += f"\n[dim]{escape(small)}[/dim]"
+    if row["changes"]:
+        name += f"\n[dim]{escape(row['changes'])}[/dim]"
     verdict = "unchecked"
     if not _missing(row["valid"]):
         verdict = "[green]VALID[/green]" if row["valid"] else "[red]INVALID[/red]"
@@ -206,7 +211,7 @@ def _cells(row: dict[str, Any], task: str, study: str) -> list[str]:
     shown += [_number(row[metric], None, None) for metric in others]
     p = "" if _missing(row["p"]) else f"{row['p']:.2g}"
     published = "" if _missing(row["published"]) else f"{row['published']:.3f}"
-    return [name, str(int(row["seeds"])), *shown, p, published, verdict]
+    return [name, str(int(row["seeds"])), shown[0], verdict, *shown[1:], p, published]
 
 
 def _number(value: Any, low: Any, high: Any) -> str:

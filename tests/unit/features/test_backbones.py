@@ -154,7 +154,9 @@ def test_refused_connection_names_the_choices_at_once(monkeypatch: pytest.Monkey
 
 
 def test_silent_network_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(socket, "create_connection", lambda *a, **k: time.sleep(3) or socket.socket())
+    monkeypatch.setattr(
+        socket, "create_connection", lambda *a, **k: time.sleep(3) or socket.socket()
+    )
     assert "no answer" in (hub.connection_problem(timeout=0.1) or "")
 
 
