@@ -90,7 +90,7 @@ class SiameseModule(BenchmarkModule):
 
     def forward(self, images: Tensor, scale: float = 255.0) -> Tensor:
         """Embed images: uint8 (B, H, W), divided by `scale`, to unit vectors (B, embedding)."""
-        x = images.unsqueeze(1).to(torch.float32) / scale
+        x = images.unsqueeze(1).to(self.dtype) / scale
         return self.network(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -100,7 +100,7 @@ class SiameseModule(BenchmarkModule):
         real, generated = self(both, scale).chunk(2)
         loss: Tensor = self.loss(real, generated, batch["same"])
         size = len(batch["same"])
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=size)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
         return loss
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
