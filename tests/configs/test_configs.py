@@ -1,0 +1,115 @@
+"""Every shipped recipe composes and takes a step; what the documents say is what the code takes."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from gansfp import cli, config
+from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.features.backbones import Backbone, BackboneSpec
+from gansfp.help import DETAILS
+
+CONF = cli.config_folder()
+EXPERIMENTS = sorted(
+    str(p.relative_to(CONF / "experiment").with_suffix(""))
+    for p in (CONF / "experiment").rglob("*.yaml")
+)
+SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
+README = CONF.parent / "README.md"
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("toys")
+    write_toy_membership(folder / "membership")
+    write_toy_attribution(folder / "attribution")
+    return {task: folder / task for task in ("membership", "attribution")}
+
+
+@pytest.fixture
+def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a pooled 3-channel mean in the place of every pretrained network."""
+
+    def load(spec: BackboneSpec) -> Backbone:
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        third = (0.5, 0.5, 0.5)
+        return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
+
+    monkeypatch.setattr(BackboneSpec, "load", load)
+
+
+def task_of(experiment: str) -> str:
+    text = (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    inherited = re.search(r"- /experiment/(\S+)", text)
+    if inherited:
+        return task_of(inherited.group(1))
+    return re.search(r"override /task: (\w+)", text).group(1)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_takes_its_debug_step(
+    experiment: str, toys: dict[str, Path], one_layer: None, in_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    words = ["train", f"experiment={experiment}", "debug=step", "evaluator.bootstrap=50",
+             "evaluator.permutations=50", f"data.root={toys[task_of(experiment)]}"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["gansfp", *words])
+    cli.main()
+    (result,) = in_folder.rglob("result.json")
+    assert json.loads(result.read_text())["test"]["n"] >= 200
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_says_its_command_and_leaves_hydra_alone(experiment: str) -> None:
+    first, second, *rest = (CONF / "experiment" / f"{experiment}.yaml").read_text().splitlines()
+    assert first == "# @package _global_"
+    assert second.startswith(f"# gansfp train experiment={experiment} ")
+    assert not any("/hydra/" in line for line in rest)
+
+
+@pytest.mark.parametrize("sweep", SWEEPS)
+def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
+    plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
+    names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
+    assert set(names) <= set(EXPERIMENTS)
+
+
+def documented() -> list[str]:
+    """Collect every gansfp command of the README, the help texts and the recipes' heads."""
+    text = README.read_text() + "".join(DETAILS.values())
+    text += "".join(p.read_text() for p in CONF.rglob("*.yaml"))
+    found = re.findall(r"(?:^|[$#:] |`)(gansfp [a-z]+ [^`\n#]*)", text, flags=re.MULTILINE)
+    return sorted({line.strip() for line in found if "[" not in line and "..." not in line})
+
+
+@pytest.mark.parametrize("line", documented())
+def test_a_documented_command_is_one_that_the_code_takes(
+    line: str, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, command, *words = shlex.split(line)
+    words = [word.replace("membership|attribution", "membership") for word in words]
+    words = [re.sub(r"\b(NAME|A,B)\b", "quickstart/membership_siamese", word) for word in words]
+    if "-h" in words or "--help" in words:
+        assert command in DETAILS
+        return
+    seen: list[str] = []
+    module = importlib.import_module(f"gansfp.commands.{command}")
+    monkeypatch.setattr(config, "_require", lambda *_, **__: None)
+    monkeypatch.setattr(module, "run", lambda given: seen.append(str(given.command)))
+    cli.run_command(command, words, ["gansfp", command, *words])
+    assert "--cfg" in words or set(seen) == {command}
+
+
+def test_the_documents_have_commands_to_check() -> None:
+    assert len(documented()) >= 20
