@@ -29,7 +29,6 @@ $(READY): pyproject.toml constraints.txt
 
 demo: $(READY)  ## both tasks on toy benchmarks, both leaderboards (3 minutes)
 	@$(BIN)/python -m gansfp.demo
-	@printf '\nNext:\n  source $(VENV)/bin/activate\n'
 
 test: $(READY)  ## the tests, within 12 minutes
 	@OMP_NUM_THREADS=1 timeout --foreground $(TIME_LIMIT) $(BIN)/python -m pytest -n 2 --durations=20 --durations-min=0.5 || { code=$$?; test $$code -ne 124 || echo "make test: over $(TIME_LIMIT) s"; exit $$code; }

@@ -42,7 +42,8 @@ def demo(output: Path = OUTPUT) -> None:
     _say(
         "\n".join(
             [
-                "three commands to try next (after `source .venv/bin/activate`):",
+                "three commands to try next:",
+                "  source .venv/bin/activate",
                 f"  gansfp inspect {membership} task=membership",
                 "  gansfp train experiment=beyond/pool_ratio_features "
                 f"data.root={membership} {runs}",
