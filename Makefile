@@ -12,7 +12,7 @@ TIME_LIMIT ?= 720
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-full lint format clean
+.PHONY: help install which-python demo test test-full lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -26,6 +26,9 @@ $(READY): pyproject.toml constraints.txt
 	@test -d "$(VENV)" || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(TORCH) -c constraints.txt -e '.[dev]'
 	@touch $@
+
+which-python: $(READY)
+	@echo $(abspath $(BIN))/python
 
 demo: $(READY)  ## both tasks on toy benchmarks, both leaderboards (3 minutes)
 	@$(BIN)/python -m gansfp.demo
