@@ -154,6 +154,7 @@ def test_a_sweep_and_its_leaderboard(
     assert "beyond/pool_ratio_pixels T" in shown
     assert "beyond/nearest_pixels" in shown
     assert "VALID" in shown
+    assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
 
 
 def test_a_users_method_in_a_users_package(
