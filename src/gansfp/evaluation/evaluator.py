@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,7 +55,7 @@ def score_run_file(task: str, truth_path: Path, submission_path: Path) -> dict[s
     return {**membership_metrics(labels, decisions), "kappa_ci95": [low, high]}
 
 
-class _Evaluator:
+class _Evaluator(ABC):
     """Common part: finds the truth, lays the result out.
 
     Args:
@@ -172,16 +173,19 @@ class _Evaluator:
             measured["in_sample"] = bool(validation["in_sample"].any())
         return measured
 
+    @abstractmethod
     def _measure(
         self, table: pd.DataFrame, truth: NDArray[Any], benchmark: Benchmark, seed: int
     ) -> Measurement:
-        raise NotImplementedError
+        """Measure images by their decisions and scores."""
 
+    @abstractmethod
     def _patients(
         self, table: pd.DataFrame, truth: NDArray[Any], threshold: float | None, seed: int
     ) -> Measurement | None:
-        raise NotImplementedError
+        """Measure patients; None where none has several images."""
 
+    @abstractmethod
     def _controls(
         self,
         table: pd.DataFrame,
@@ -190,7 +194,7 @@ class _Evaluator:
         benchmark: Benchmark,
         seed: int,
     ) -> dict[str, Control]:
-        raise NotImplementedError
+        """Run the controls."""
 
 
 class MembershipEvaluator(_Evaluator):

@@ -16,14 +16,15 @@ from gansfp.forge.generator import GeneratorModule, from_grey, to_grey
 from gansfp.forge.network import NoisePredictor
 from gansfp.forge.seeds import torch_generator
 
+PREDICTIONS = {"noise": "epsilon", "v": "v_prediction"}
 SCHEDULES = ("squaredcos_cap_v2", "linear", "scaled_linear")
 
 
 class DDPM(GeneratorModule):
     """Ho, Jain and Abbeel, "Denoising Diffusion Probabilistic Models", NeurIPS 2020.
 
-    Trained to predict the noise; sampled in few steps by DDIM without added noise (Song, Meng and
-    Ermon, ICLR 2021), with the moving average of the weights.
+    Sampled in few steps by DDIM without added noise (Song, Meng and Ermon, ICLR 2021), with the
+    moving average of the weights.
 
     Args:
         image_size: Side of the images in pixels.
@@ -40,6 +41,8 @@ class DDPM(GeneratorModule):
         flip: Mirror half of the training images left to right.
         timesteps: Steps of the diffusion.
         schedule: Its betas: squaredcos_cap_v2 (cosine) or linear.
+        prediction: What the network predicts: "noise", or "v", from which an image follows also at
+            the last timestep, where noise says nothing of it (Salimans and Ho, ICLR 2022).
         sampling_steps: Steps of the sampler.
         sample_batch_size: Images sampled at once.
         ema_decay: Ceiling of the moving average's decay.
@@ -63,6 +66,7 @@ class DDPM(GeneratorModule):
         flip: bool = False,
         timesteps: int = 1000,
         schedule: str = "squaredcos_cap_v2",
+        prediction: str = "v",
         sampling_steps: int = 50,
         sample_batch_size: int = 250,
         ema_decay: float = 0.999,
@@ -72,13 +76,21 @@ class DDPM(GeneratorModule):
         super().__init__(image_size, steps, batch_size, sample_batch_size, seed)
         if schedule not in SCHEDULES:
             raise UserError(f"generator.schedule={schedule}: must be one of {', '.join(SCHEDULES)}")
+        if prediction not in PREDICTIONS:
+            raise UserError(
+                f"generator.prediction={prediction}: must be one of {', '.join(PREDICTIONS)}"
+            )
         if not 1 <= sampling_steps <= timesteps:
             raise UserError(f"generator.sampling_steps={sampling_steps}: must be 1 to {timesteps}")
         channels, attention = [int(c) for c in channels], [int(a) for a in attention]
         self.save_hyperparameters()
         self.network = NoisePredictor(image_size, channels, layers, attention, dropout)
         self.ema = EMA(self.network, ema_decay)
-        self.diffusion = DDPMScheduler(num_train_timesteps=timesteps, beta_schedule=schedule)
+        self.diffusion = DDPMScheduler(
+            num_train_timesteps=timesteps,
+            beta_schedule=schedule,
+            prediction_type=PREDICTIONS[prediction],
+        )
         self.running_loss: Tensor
         self.register_buffer("running_loss", torch.ones(()))
 
@@ -95,13 +107,14 @@ class DDPM(GeneratorModule):
             self.network.compile()
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Predict the noise that was added; mean squared error over pixels."""
+        """Predict the noise that was added, or v; mean squared error over pixels."""
         noise, timestep, mirrored = self.draws(batch["step"], batch["position"])
         clean = from_grey(batch["image"])
         if self.hparams["flip"]:
             clean = torch.where(mirrored[:, None, None, None], clean.flip(-1), clean)
         noisy = self.diffuse(clean, noise, timestep)
-        loss = functional.mse_loss(self.network(noisy, timestep).float(), noise)
+        target = self.target(clean, noise, timestep)
+        loss = functional.mse_loss(self.network(noisy, timestep).float(), target)
         self.running_loss.lerp_(loss.detach(), 0.01)
         self.log("train/loss", loss.detach(), prog_bar=True)
         return loss
@@ -123,6 +136,19 @@ class DDPM(GeneratorModule):
         timestep = torch.randint(self.hparams["timesteps"], (self.batch_size,), **kwargs)
         mirrored = torch.rand(self.batch_size, **kwargs) < 0.5
         return noise[position], timestep[position], mirrored[position]
+
+    def target(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
+        """Say what the network must predict: the noise, or `sqrt(abar) noise - sqrt(1 - abar) x0`.
+
+        Args:
+            clean: Images in [-1, 1], shape (B, 1, H, W).
+            noise: Standard normal, same shape.
+            timestep: int64, shape (B,).
+        """
+        if self.hparams["prediction"] == "noise":
+            return noise
+        velocity: Tensor = self.diffusion.get_velocity(clean, noise, timestep)
+        return velocity
 
     def diffuse(self, clean: Tensor, noise: Tensor, timestep: Tensor) -> Tensor:
         """Go forward to a timestep: `sqrt(abar) x0 + sqrt(1 - abar) noise` (Ho et al., eq. 4).

@@ -13,7 +13,7 @@ from gansfp.errors import UserError
 
 
 class NoisePredictor(nn.Module):
-    """A U-Net that predicts the noise in an image (Ho et al., 2020).
+    """A U-Net that predicts the noise in an image, or v (Ho et al., 2020).
 
     Args:
         image_size: Side of the images in pixels; halved at each level but the first.
@@ -60,14 +60,14 @@ class NoisePredictor(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, noisy: Tensor, timestep: Tensor | int) -> Tensor:
-        """Predict the noise.
+        """Predict the noise, or whatever it is trained for.
 
         Args:
             noisy: Shape (B, 1, H, W).
             timestep: Shape (B,), or one number for all.
 
         Returns:
-            The noise, shape (B, 1, H, W).
+            The prediction, shape (B, 1, H, W).
         """
         predicted: Tensor = self.unet(noisy, timestep, return_dict=False)[0]
         return predicted

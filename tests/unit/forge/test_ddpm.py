@@ -175,3 +175,36 @@ def test_mistakes_name_the_key():
         tiny(steps=0)
     with pytest.raises(UserError, match=r"generator\.sampling_steps"):
         tiny(sampling_steps=2000)
+
+
+def test_what_the_network_predicts_by_hand():
+    clean = torch.full((1, 1, 2, 2), 0.7)
+    noise = torch.full((1, 1, 2, 2), -0.4)
+    module = tiny(prediction="v")
+    abar = module.diffusion.alphas_cumprod[500]
+    by_hand = abar.sqrt() * noise - (1 - abar).sqrt() * clean
+    timestep = torch.tensor([500])
+    torch.testing.assert_close(module.target(clean, noise, timestep), by_hand)
+    assert torch.equal(tiny(prediction="noise").target(clean, noise, timestep), noise)
+
+
+@pytest.mark.parametrize("prediction", ["noise", "v"])
+def test_a_perfect_network_gives_the_image_back(prediction):
+    """DDIM with the true prediction at every step ends at the only image there is."""
+    module = tiny(prediction=prediction, sampling_steps=20)
+    clean = torch.linspace(-0.9, 0.9, 256).reshape(1, 1, 16, 16)
+
+    def oracle(noisy, timestep):
+        abar = module.diffusion.alphas_cumprod[int(timestep)]
+        noise = (noisy - abar.sqrt() * clean) / (1 - abar).sqrt()
+        return noise if prediction == "noise" else abar.sqrt() * noise - (1 - abar).sqrt() * clean
+
+    module.ema.network.forward = oracle
+    drawn = module.sample_block(0, seed=1).float()
+    expected = (clean[0, 0] + 1) * 127.5
+    assert (drawn - expected).abs().max() <= (1 if prediction == "v" else 2)
+
+
+def test_an_unknown_prediction_is_refused():
+    with pytest.raises(UserError, match=r"generator.prediction=x0"):
+        tiny(prediction="x0")
