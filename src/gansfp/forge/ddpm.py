@@ -13,6 +13,7 @@ from torch.nn import functional
 from gansfp.errors import UserError
 from gansfp.forge.ema import EMA
 from gansfp.forge.generator import GeneratorModule, from_grey, to_grey
+from gansfp.forge.gradients import give_gradients, take_gradients
 from gansfp.forge.network import NoisePredictor
 from gansfp.forge.seeds import torch_generator
 
@@ -47,6 +48,8 @@ class DDPM(GeneratorModule):
         sample_batch_size: Images sampled at once.
         ema_decay: Ceiling of the moving average's decay.
         compile: Compile the network; pays for itself in long fits on a GPU.
+        cuda_graph: Record the step as a CUDA graph, where there is one CUDA device; not with
+            `compile`.
         seed: Of batches, noise and timesteps.
     """
 
@@ -71,9 +74,11 @@ class DDPM(GeneratorModule):
         sample_batch_size: int = 250,
         ema_decay: float = 0.999,
         compile: bool = False,
+        cuda_graph: bool = True,
         seed: int = 0,
     ) -> None:
-        super().__init__(image_size, steps, batch_size, sample_batch_size, seed)
+        graph = cuda_graph and not compile
+        super().__init__(image_size, steps, batch_size, sample_batch_size, seed, graph)
         if schedule not in SCHEDULES:
             raise UserError(f"generator.schedule={schedule}: must be one of {', '.join(SCHEDULES)}")
         if prediction not in PREDICTIONS:
@@ -93,6 +98,7 @@ class DDPM(GeneratorModule):
         )
         self.running_loss: Tensor
         self.register_buffer("running_loss", torch.ones(()))
+        self._gradients: list[Tensor] = []
 
     @property
     def last_loss(self) -> float:
@@ -101,23 +107,55 @@ class DDPM(GeneratorModule):
 
     def on_fit_start(self) -> None:
         """Compile in place, so that the names of the weights stay."""
-        if self.trainer.precision == "16-mixed":
-            raise UserError("trainer.precision=16-mixed: a DDPM needs 32-true or bf16-mixed")
+        super().on_fit_start()
         if self.hparams["compile"]:
             self.network.compile()
+
+    def on_train_start(self) -> None:
+        """Record the step where that can be."""
+        super().on_train_start()
+        self.step_function = self.record(self.heavy_part) if self.records else None
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Predict the noise that was added, or v; mean squared error over pixels."""
         noise, timestep, mirrored = self.draws(batch["step"], batch["position"])
-        clean = from_grey(batch["image"])
+        clean, noise = from_grey(batch["image"]).to(self.dtype), noise.to(self.dtype)
         if self.hparams["flip"]:
             clean = torch.where(mirrored[:, None, None, None], clean.flip(-1), clean)
         noisy = self.diffuse(clean, noise, timestep)
         target = self.target(clean, noise, timestep)
-        loss = functional.mse_loss(self.network(noisy, timestep).float(), target)
-        self.running_loss.lerp_(loss.detach(), 0.01)
-        self.log("train/loss", loss.detach(), prog_bar=True)
+        if self.step_function is None:
+            loss = self.loss(noisy, timestep, target)
+        else:
+            loss, *self._gradients = self.step_function(noisy, timestep, target)
+            loss = loss.clone()  # the next step writes into the graph's own
+        (mean,) = self.mean_of_ranks([loss.detach().clone()])
+        self.running_loss.lerp_(mean, 0.01)
+        self.log("train/loss", mean, prog_bar=True)
         return loss
+
+    def loss(self, noisy: Tensor, timestep: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error over pixels; arguments as `heavy_part` takes them."""
+        predicted = self.network(noisy, timestep).to(target.dtype)
+        return functional.mse_loss(predicted, target)
+
+    def heavy_part(self, noisy: Tensor, timestep: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Find loss and gradients: the part that a CUDA graph records.
+
+        Args:
+            noisy: Shape (B, 1, H, W).
+            timestep: int64, shape (B,).
+            target: What the network must predict, shape (B, 1, H, W).
+        """
+        loss = self.loss(noisy, timestep, target)
+        return loss.detach(), *take_gradients(loss, list(self.network.parameters()))
+
+    def backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        """Go backward, or take the gradients that the graph has found already."""
+        if self.step_function is None:
+            super().backward(loss, *args, **kwargs)
+        else:
+            give_gradients(self.network.parameters(), self._gradients)
 
     def draws(self, step: int, position: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Draw what chance decides in a step: a function of (seed, step, position).
@@ -132,7 +170,7 @@ class DDPM(GeneratorModule):
         generator = torch_generator(position.device, self.seed, "step", step)
         shape = (self.batch_size, 1, self.image_size, self.image_size)
         kwargs: dict[str, Any] = {"device": position.device, "generator": generator}
-        noise = torch.randn(shape, **kwargs)
+        noise = torch.randn(shape, dtype=torch.float32, **kwargs)  # also in double precision
         timestep = torch.randint(self.hparams["timesteps"], (self.batch_size,), **kwargs)
         mirrored = torch.rand(self.batch_size, **kwargs) < 0.5
         return noise[position], timestep[position], mirrored[position]
@@ -193,12 +231,12 @@ class DDPM(GeneratorModule):
         """Draw a block of images from noise that is a function of (seed, block)."""
         generator = torch_generator(self.device, seed, "sample", block)
         shape = (self.sample_batch_size, 1, self.image_size, self.image_size)
-        image = torch.randn(shape, device=self.device, generator=generator)
-        image = image.contiguous(memory_format=torch.channels_last)
+        image = torch.randn(shape, dtype=torch.float32, device=self.device, generator=generator)
+        image = image.to(self.dtype).contiguous(memory_format=torch.channels_last)
         solver = self._solver()
         # Plain numbers: a timestep on the GPU would be read back at each step.
         for timestep in solver.timesteps.tolist():
-            noise = self.ema.network(image, timestep).float()
+            noise = self.ema.network(image, timestep).to(self.dtype)
             image = solver.step(noise, timestep, image, return_dict=False)[0]
         return to_grey(image[:, 0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
@@ -13,6 +14,7 @@ import torch
 from gansfp.data.batches import PlanLoader
 from gansfp.data.store import ImageStore
 from gansfp.errors import UserError
+from gansfp.forge.graphs import Function, StepGraph
 from gansfp.forge.plan import StreamRows
 from gansfp.forge.seeds import derive_seed
 
@@ -35,10 +37,17 @@ class GeneratorModule(L.LightningModule, ABC):
         batch_size: Images of a global batch.
         sample_batch_size: Images of a sample block.
         seed: Of batches and of everything that a step draws.
+        cuda_graph: Let `record` record, where there is one CUDA device; ignored elsewhere.
     """
 
     def __init__(
-        self, image_size: int, steps: int, batch_size: int, sample_batch_size: int, seed: int
+        self,
+        image_size: int,
+        steps: int,
+        batch_size: int,
+        sample_batch_size: int,
+        seed: int,
+        cuda_graph: bool = False,
     ) -> None:
         super().__init__()
         for key, value in (
@@ -53,6 +62,8 @@ class GeneratorModule(L.LightningModule, ABC):
         self.batch_size = batch_size
         self.sample_batch_size = sample_batch_size
         self.seed = seed
+        self.cuda_graph = cuda_graph
+        self.step_function: Function | None = None
         self.fit_seconds = 0.0
         self._started = time.monotonic()
         self._store: ImageStore | None = None
@@ -64,7 +75,7 @@ class GeneratorModule(L.LightningModule, ABC):
     @property
     @abstractmethod
     def last_loss(self) -> float:
-        """Training loss at the end of the fit, for the card."""
+        """Training loss at the end of the fit, for the card; each generator says what it means."""
 
     def sample(self, count: int, seed: int, start: int = 0) -> NDArray[np.uint8]:
         """Draw images number `start` to `start + count`; image i depends on (seed, i) alone.
@@ -113,10 +124,51 @@ class GeneratorModule(L.LightningModule, ABC):
             raise RuntimeError("train_on() comes before the fit")
         return {**batch, "image": self._store.gather(batch["row"], batch["row"].device)}
 
+    def check_trainer(self, trainer: L.Trainer) -> None:
+        """Refuse a Trainer that cannot fit this generator.
+
+        Raises:
+            UserError: Names the key.
+        """
+        precision = str(trainer.precision)
+        if precision.startswith("16"):
+            raise UserError(
+                f"trainer.precision={precision}: a generator needs 32-true or bf16-mixed"
+            )
+        if trainer.accumulate_grad_batches != 1:
+            raise UserError("trainer.accumulate_grad_batches: a generator needs 1")
+        if self.batch_size % trainer.world_size:
+            raise UserError(
+                f"generator.batch_size={self.batch_size}: must be a multiple of the "
+                f"{trainer.world_size} devices"
+            )
+
+    def on_fit_start(self) -> None:
+        """Check once more, where somebody else has made the Trainer."""
+        self.check_trainer(self.trainer)
+
+    @property
+    def records(self) -> bool:
+        """Whether `record` records: on one CUDA device, where the config does not forbid it."""
+        alone = self.trainer.world_size == 1
+        return self.cuda_graph and alone and self.device.type == "cuda"
+
+    def record(self, function: Function) -> Function:
+        """Make a function of tensors a CUDA graph, where that can be; see `StepGraph`."""
+        return StepGraph(function) if self.records else function
+
+    def mean_of_ranks(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Average tensors over the processes of the fit, in one message."""
+        if self.trainer.world_size == 1:
+            return list(tensors)
+        flat = torch.cat([one.reshape(-1) for one in tensors])
+        mean: Any = self.trainer.strategy.reduce(flat, reduce_op="mean")
+        parts = mean.split([one.numel() for one in tensors])
+        # Copied into the tensors themselves, whose memory layout must stay.
+        return [one.copy_(part.view(one.shape)) for one, part in zip(tensors, parts, strict=True)]
+
     def on_train_start(self) -> None:
         """Start the clock."""
-        if self.trainer.accumulate_grad_batches != 1:
-            raise UserError("trainer.accumulate_grad_batches: a generator needs 1")
         self._started = time.monotonic()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -126,6 +178,10 @@ class GeneratorModule(L.LightningModule, ABC):
                 f"batch of step {batch['step']} came at step {self.trainer.global_step}"
             )
 
+    def on_train_end(self) -> None:
+        """Let go of a graph and of the memory that it keeps."""
+        self.step_function = None
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the seconds of fitting so far."""
         checkpoint["fit_seconds"] = self.seconds_so_far()
@@ -133,6 +189,7 @@ class GeneratorModule(L.LightningModule, ABC):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the seconds of the process that was killed."""
         self.fit_seconds = float(checkpoint["fit_seconds"])
+        self._started = time.monotonic()
 
     def seconds_so_far(self) -> float:
         """Seconds of fitting, over all processes that took part in turn."""

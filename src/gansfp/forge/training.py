@@ -69,6 +69,8 @@ def train_generator(
     trainer = make_trainer(
         _trainer_config(config, module.steps), folder, callbacks=config.callbacks
     )
+    _refuse_started_processes(trainer, config.trainer)
+    module.check_trainer(trainer)
     facts = read_json(folder / DONE)
     if facts is None:
         checkpoint = resume_from(folder)
@@ -80,27 +82,47 @@ def train_generator(
         with warnings.catch_warnings():  # the average of the weights is in eval mode on purpose
             warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
             trainer.fit(module, ckpt_path=checkpoint, weights_only=True)
-        if trainer.global_step != module.steps:
+        alone = trainer.world_size == 1
+        # Spawned processes have gone, and left what they did in their last checkpoint.
+        reached = trainer.global_step if alone else _read_back(module, folder)
+        if reached != module.steps:
             raise KeyboardInterrupt  # Lightning ends a fit quietly on Ctrl-C; the forge ends too
         facts = _facts(module, len(pixels))
-        if trainer.is_global_zero:
+        if alone:
             trainer.save_checkpoint(last_checkpoint(folder))
-            write_json(folder / DONE, facts)
+        write_json(folder / DONE, facts)
     else:
-        state = torch.load(last_checkpoint(folder), map_location="cpu", weights_only=True)
-        module.load_state_dict(state["state_dict"])
+        _read_back(module, folder)
     module.to(trainer.strategy.root_device).eval()
     return module, trainer, facts
 
 
 def _trainer_config(config: DictConfig, steps: int) -> DictConfig:
     trainer: DictConfig = config.trainer.copy()
-    if trainer.get("devices") not in (1, "1", None) or trainer.get("num_nodes", 1) != 1:
-        raise UserError(
-            f"trainer.devices={trainer.get('devices')}: a forge trains on one device; set it to 1"
-        )
     trainer.max_steps, trainer.max_epochs = steps, 1
     return trainer
+
+
+def _refuse_started_processes(trainer: L.Trainer, config: DictConfig) -> None:
+    """Several processes must be spawned for each fit and end with it: the forge goes on alone."""
+    if trainer.num_nodes != 1:
+        raise UserError(f"trainer.num_nodes={trainer.num_nodes}: a forge works on one node")
+    if trainer.world_size > 1 and config.get("strategy") != "ddp_spawn":
+        raise UserError(
+            f"trainer.strategy={config.get('strategy')}: a forge on several devices spawns their "
+            "processes; set trainer=ddp_spawn, or trainer.devices=1"
+        )
+
+
+def _read_back(module: GeneratorModule, folder: Path) -> int:
+    """Load the last checkpoint; returns its step."""
+    path = last_checkpoint(folder)
+    if not path.is_file():
+        raise UserError("callbacks.resume: needed, several processes hand over by its checkpoint")
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    module.load_state_dict(state["state_dict"])
+    module.on_load_checkpoint(state)
+    return int(state["global_step"])
 
 
 def _facts(module: GeneratorModule, count: int) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""A FastGAN-class generative adversarial network."""
