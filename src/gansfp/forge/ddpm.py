@@ -134,6 +134,11 @@ class DDPM(GeneratorModule):
         self.log("train/loss", mean, prog_bar=True)
         return loss
 
+    def on_train_end(self) -> None:
+        """Let go of the gradients too."""
+        super().on_train_end()
+        self._gradients = []
+
     def loss(self, noisy: Tensor, timestep: Tensor, target: Tensor) -> Tensor:
         """Mean squared error over pixels; arguments as `heavy_part` takes them."""
         predicted = self.network(noisy, timestep).to(target.dtype)

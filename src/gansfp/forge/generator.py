@@ -179,8 +179,9 @@ class GeneratorModule(L.LightningModule, ABC):
             )
 
     def on_train_end(self) -> None:
-        """Let go of a graph and of the memory that it keeps."""
+        """Let go of a graph, and of the gradients that lie in its memory."""
         self.step_function = None
+        self.zero_grad(set_to_none=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Store the seconds of fitting so far."""

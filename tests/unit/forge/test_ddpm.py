@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from gansfp.errors import UserError
+from gansfp.forge import ddpm
 from gansfp.forge.ddpm import DDPM
 from gansfp.forge.ema import EMA, ema_decay
 from gansfp.forge.generator import from_grey, to_grey
+from gansfp.forge.gradients import give_gradients
 from gansfp.runtime.checkpoints import AtomicCheckpointIO
 
 
@@ -203,6 +205,22 @@ def test_a_perfect_network_gives_the_image_back(prediction):
     drawn = module.sample_block(0, seed=1).float()
     expected = (clean[0, 0] + 1) * 127.5
     assert (drawn - expected).abs().max() <= (1 if prediction == "v" else 2)
+
+
+def test_gradients_found_apart_train_to_the_same_bits(tmp_path, monkeypatch):
+    """The way that a CUDA graph takes, without the graph."""
+    usual, apart = tiny(steps=6), tiny(steps=6)
+    usual.train_on(images())
+    trainer(6, tmp_path).fit(usual)
+    assert not usual.records  # there is no GPU here
+    monkeypatch.setattr(DDPM, "records", True)
+    apart.train_on(images())
+    given = []
+    monkeypatch.setattr(ddpm, "give_gradients", lambda *pair: given.append(give_gradients(*pair)))
+    trainer(6, tmp_path).fit(apart)
+    assert len(given) == 6
+    wanted, found = usual.state_dict(), apart.state_dict()
+    assert all(torch.equal(wanted[key], found[key]) for key in wanted)
 
 
 def test_an_unknown_prediction_is_refused():

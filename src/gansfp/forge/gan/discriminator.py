@@ -146,7 +146,8 @@ def quarter_of(maps: Tensor, quarter: Tensor) -> Tensor:
     batch, channels, height, width = maps.shape
     cells = maps.reshape(batch, channels, 2, height // 2, 2, width // 2)
     # A sum of one quarter and three zeros: fixed shapes and a plain gradient, unlike indexing.
-    wanted = functional.one_hot(quarter, 4).to(maps.dtype).reshape(batch, 1, 2, 1, 2, 1)
+    wanted = quarter[:, None] == torch.arange(4, device=maps.device)
+    wanted = wanted.to(maps.dtype).reshape(batch, 1, 2, 1, 2, 1)
     return (cells * wanted).sum(dim=(2, 4))
 
 
