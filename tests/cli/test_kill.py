@@ -85,10 +85,11 @@ def test_train(tmp_path: Path) -> None:
     assert result == again
 
 
-def test_forge(tmp_path: Path) -> None:
+@pytest.mark.parametrize("generator", ["ddpm_debug", "gan_debug"])
+def test_forge(tmp_path: Path, generator: str) -> None:
     write_toy_membership(tmp_path / "toy")
     words = ["forge", f"source.path={tmp_path / 'toy' / 'train' / 'real_used'}", "source.resize=32",
-             "generator=ddpm_debug", "generator.steps=40", "benchmark.generated_train=30",
+             f"generator={generator}", "generator.steps=40", "benchmark.generated_train=30",
              "benchmark.generated_test=10", "benchmark.test_used=10", "output=made",
              "trainer.accelerator=cpu", *OFTEN]  # fmt: skip
     calm, killed = tmp_path / "calm", tmp_path / "killed"
