@@ -13,7 +13,7 @@ PATH_KEYS = frozenset(
     {
         "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
         "data.folds_file", "real", "synthetic", "truth", "submission", "source.path",
-        "source.groups", "groups", "run", "dir", "output", "paths.runs",
+        "source.groups", "source.root", "groups", "run", "dir", "output", "paths.runs",
     }
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import re
 import shlex
@@ -14,7 +15,7 @@ import torch
 import yaml
 from torch import nn
 
-from gansfp import cli, config
+from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.help import DETAILS
@@ -83,6 +84,13 @@ def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
     plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
     names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
     assert set(names) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("source", sorted(p.stem for p in (CONF / "source").glob("*.yaml")))
+def test_a_source_takes_what_its_file_says(source: str) -> None:
+    node = yaml.safe_load((CONF / "source" / f"{source}.yaml").read_text())
+    target = build.resolve(node.pop("_target_"))
+    assert set(node) == set(inspect.signature(target).parameters)
 
 
 def documented() -> list[str]:

@@ -114,7 +114,7 @@ def _grey(image: Image.Image, path: Path, bits16: tuple[int, int]) -> NDArray[np
     if mode in ("1", "LA", "La"):
         return np.asarray(image.convert("L"))
     if mode in _WIDE_MODES:
-        return _linear_map(np.asarray(image), bits16)
+        return map_levels(np.asarray(image), bits16)
     if mode in _COLOUR_MODES:
         # A transparent palette entry would make Pillow warn, and alpha is dropped anyway.
         image.info.pop("transparency", None)
@@ -122,7 +122,16 @@ def _grey(image: Image.Image, path: Path, bits16: tuple[int, int]) -> NDArray[np
     raise UserError(f"{path}: pixels of type {mode}; save it with 8 or 16 bits")
 
 
-def _linear_map(values: NDArray[np.generic], bits16: tuple[int, int]) -> NDArray[np.uint8]:
-    low, high = bits16
+def map_levels(values: NDArray[np.generic], levels: tuple[float, float]) -> NDArray[np.uint8]:
+    """Map numbers linearly to grey, rounded to nearest (ties to even) and clipped.
+
+    Args:
+        values: Finite numbers of any real dtype, any shape.
+        levels: What becomes 0 and 255.
+
+    Returns:
+        Grey values, uint8, same shape.
+    """
+    low, high = levels
     scaled = (values.astype(np.float32) - low) * np.float32(255.0 / (high - low))
     return np.asarray(np.rint(scaled.clip(0, 255)), np.uint8)

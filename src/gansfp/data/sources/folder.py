@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from gansfp.data.decode import decode_image
 from gansfp.data.groups import assign_groups
-from gansfp.data.layout import IMAGE_SUFFIXES, natural_key
+from gansfp.data.layout import IMAGE_SUFFIXES
 from gansfp.data.sources.base import RealImages, Source
+from gansfp.data.sources.files import list_files
+from gansfp.data.sources.shaping import Shape, find_group, first_copies, stack
 from gansfp.errors import UserError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 
@@ -52,12 +51,9 @@ class FolderSource(Source):
         self.groups = groups
         self.group_regex = group_regex
         self.pattern = pattern or "*"
-        self.resize = resize
-        self.crop = crop
+        self.shape = Shape(resize, crop)
         self.bits16 = (int(bits16[0]), int(bits16[1]))
         self.limit = limit
-        if resize is not None and resize < 1:
-            raise UserError(f"source.resize={resize}: must be positive")
 
     def read(self) -> RealImages:
         """Read the folder.
@@ -70,52 +66,31 @@ class FolderSource(Source):
         names = [file.relative_to(self.path).as_posix() for file in files]
         with ThreadPoolExecutor() as pool:  # Pillow's decoders let go of the interpreter lock
             read = list(pool.map(self._decode, files))
-        shaped, hashes = [pixels for pixels, _ in read], [found for _, found in read]
-        _refuse_repeats(self.path, names, hashes)
-        self._refuse_mixed_sizes(names, shaped)
-        return RealImages(np.stack(shaped), tuple(names), tuple(self._group(names)), tuple(hashes))
+        images, hashes = [pixels for pixels, _ in read], [found for _, found in read]
+        self._refuse_copies(names, hashes)
+        pixels = stack(images, files)
+        return RealImages(pixels, tuple(names), tuple(self._group(names)), tuple(hashes))
 
     def _files(self) -> list[Path]:
-        if not self.path.is_dir():
-            raise UserError(f"{self.path}: no such folder; source.path names a folder of images")
         found = [
             file
-            for file in self.path.rglob(self.pattern)
+            for file in list_files(self.path, self.pattern)
             if file.suffix.lower() in IMAGE_SUFFIXES
-            and file.is_file()
-            and not any(part.startswith(".") for part in file.relative_to(self.path).parts)
         ]
         if not found:
             raise UserError(f"{self.path}: no image fits source.pattern={self.pattern}")
-        found.sort(key=lambda file: natural_key(file.relative_to(self.path).as_posix()))
         return found[: self.limit]
 
     def _decode(self, file: Path) -> tuple[NDArray[np.uint8], str]:
         picture = decode_image(file, self.bits16)
-        return self._shape(picture.pixels), picture.pixel_hash
+        return self.shape.apply(picture.pixels, file), picture.pixel_hash
 
-    def _shape(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        if self.crop:
-            height, width = pixels.shape
-            side = min(height, width)
-            top, left = (height - side) // 2, (width - side) // 2
-            pixels = pixels[top : top + side, left : left + side]
-        if self.resize is None:
-            return pixels
-        return resize_square(pixels, self.resize)
-
-    def _refuse_mixed_sizes(self, names: list[str], images: list[NDArray[np.uint8]]) -> None:
-        for name, image in zip(names, images, strict=True):
-            height, width = image.shape
-            if height != width:
+    def _refuse_copies(self, names: list[str], hashes: list[str]) -> None:
+        """A copy would be a member and a non-member at once."""
+        for k, first in enumerate(first_copies(hashes)):
+            if first != k:
                 raise UserError(
-                    f"{self.path / name}: {width} x {height} pixels, not square; source.crop=true "
-                    "cuts the middle out"
-                )
-            if image.shape != images[0].shape:
-                raise UserError(
-                    f"{self.path / name}: {width} x {height} pixels, but {names[0]} has "
-                    f"{images[0].shape[1]} x {images[0].shape[0]}; set source.resize"
+                    f"{self.path / names[k]}: the same image as {names[first]}; remove one of them"
                 )
 
     def _group(self, names: list[str]) -> list[str]:
@@ -129,44 +104,4 @@ class FolderSource(Source):
             return groups
         if self.group_regex is None:
             return list(names)
-        return [self._match(name) for name in names]
-
-    def _match(self, name: str) -> str:
-        try:
-            found = re.search(self.group_regex or "", name)
-        except re.error as error:
-            raise UserError(f"source.group_regex={self.group_regex}: {error}") from error
-        if found is None:
-            raise UserError(
-                f"{self.path / name}: source.group_regex={self.group_regex} finds no group in it"
-            )
-        return found.group(1) if found.re.groups and found.group(1) is not None else found.group(0)
-
-
-def resize_square(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """Scale a square image: mean of the covered area when shrinking, bicubic when growing.
-
-    Args:
-        pixels: Grey levels, uint8, shape (H, H).
-        side: The new side.
-
-    Returns:
-        Grey levels, uint8, shape (side, side).
-    """
-    height, width = pixels.shape
-    if (height, width) == (side, side):
-        return pixels
-    shrinks = min(height, width) >= side
-    method = Image.Resampling.BOX if shrinks else Image.Resampling.BICUBIC
-    return np.asarray(Image.fromarray(np.ascontiguousarray(pixels)).resize((side, side), method))
-
-
-def _refuse_repeats(folder: Path, names: list[str], hashes: list[str]) -> None:
-    """A copy would be a member and a non-member at once."""
-    first: dict[str, str] = {}
-    for name, pixel_hash in zip(names, hashes, strict=True):
-        if pixel_hash in first:
-            raise UserError(
-                f"{folder / name}: the same image as {first[pixel_hash]}; remove one of them"
-            )
-        first[pixel_hash] = name
+        return [find_group(self.group_regex, name) for name in names]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gansfp.data.sources.folder import FolderSource, resize_square
+from gansfp.data.sources.folder import FolderSource
+from gansfp.data.sources.shaping import resize_square
 from gansfp.data.writing import write_csv, write_images, write_png
 from gansfp.errors import UserError
 
