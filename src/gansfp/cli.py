@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gansfp import help as texts
 from gansfp.arguments import MULTIRUN, to_hydra
 from gansfp.errors import UserError, suggest
+from gansfp.runtime.interrupts import Interrupted, interruptible, leave
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
+RESUMING = frozenset({"train", "forge"})  # they go on where they were stopped
 
 
 def main() -> None:
@@ -43,12 +44,14 @@ def main() -> None:
         if "-h" in rest or "--help" in rest:
             _say(texts.DETAILS[command])
             return
-        run_command(command, rest, argv)
+        with interruptible():
+            run_command(command, rest, argv)
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("\ngansfp: interrupted; the same command goes on where it was\n")
-        sys.exit(INTERRUPTED)
+    except Interrupted as stop:
+        cure = "; the same command resumes" if command in RESUMING else ""
+        sys.stderr.write(f"\ngansfp: interrupted{cure}\n")
+        leave(stop)
 
 
 def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:

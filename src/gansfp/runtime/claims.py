@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from gansfp.errors import UserError
 from gansfp.runtime.files import read_json, write_json
+from gansfp.runtime.interrupts import undisturbed
 
 CLAIM = "claim.json"
 HEARTBEAT_SECONDS = 30.0
@@ -58,10 +59,11 @@ class Claim:
         trace: TracebackType | None,
     ) -> None:
         """Give the claim back, unless somebody took it over meanwhile."""
-        self._stop.set()
-        self._thread.join()
-        if self._is_mine():
-            self.path.unlink(missing_ok=True)
+        with undisturbed():
+            self._stop.set()
+            self._thread.join()
+            if self._is_mine():
+                self.path.unlink(missing_ok=True)
 
     def _take(self, mine: Path) -> None:
         try:

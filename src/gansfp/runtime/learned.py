@@ -48,11 +48,18 @@ def make_trainer(
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
-    """Fit, going on from the folder's own last checkpoint where there is one."""
+    """Fit, going on from the folder's own last checkpoint where there is one.
+
+    Raises:
+        KeyboardInterrupt: The fit was stopped before its end; some versions of Lightning return
+            as if nothing had been.
+    """
     checkpoint = resume_from(Path(trainer.default_root_dir))
     if checkpoint:
         log.info("resuming from %s", checkpoint)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted or trainer.received_sigterm:
+        raise KeyboardInterrupt
 
 
 def leave_group(trainer: L.Trainer) -> bool:
