@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import hydra
+from hydra.errors import InstantiationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
 from gansfp.errors import UserError, suggest
@@ -43,12 +45,30 @@ def instantiate(node: Any, **extra: Any) -> Any:
         The object, whose arguments were plain Python values.
 
     Raises:
-        UserError: A target is not trusted, does not exist, or takes no such argument.
+        UserError: A target is not trusted, does not exist, takes no such argument, or refuses a
+            value.
     """
     if node is None:
         return None
     check_targets(node)
-    return hydra.utils.instantiate(node, _convert_="all", **extra)
+    try:
+        return hydra.utils.instantiate(node, _convert_="all", **extra)
+    except InstantiationException as error:
+        raise _reason(node, error) from error
+
+
+def _reason(node: Any, error: InstantiationException) -> UserError:
+    """Bring out what a constructor said; Hydra wraps it in lines of its own."""
+    cause: BaseException = error
+    while cause.__cause__ is not None and not isinstance(cause, UserError):
+        cause = cause.__cause__
+    if isinstance(cause, UserError):
+        return cause
+    if not isinstance(cause, (ValueError, TypeError, MisconfigurationException)):
+        raise error  # no mistake in a value: the traceback is wanted
+    where = OmegaConf.is_config(node) and node._get_full_key(None)
+    what = str(cause).strip() or type(cause).__name__
+    return UserError(f"{where or node[TARGET]}: {what.splitlines()[0]}")
 
 
 def instantiate_all(nodes: Mapping[str, Any] | None) -> list[Any]:

@@ -10,17 +10,17 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import NoReturn
 
 from gansfp import help as texts
 from gansfp.arguments import MULTIRUN, to_hydra
 from gansfp.errors import UserError, suggest
+from gansfp.jobs import Jobs, SweepFailed
+from gansfp.runtime.interrupts import Interrupted, interruptible, leave
 
-if TYPE_CHECKING:
-    from omegaconf import DictConfig
-
+JOBS_FAILED = 1  # of a sweep
 USAGE_ERROR = 2
-INTERRUPTED = 130
+RESUMING = frozenset({"train", "forge"})  # they go on where they were stopped
 
 
 def main() -> None:
@@ -43,12 +43,17 @@ def main() -> None:
         if "-h" in rest or "--help" in rest:
             _say(texts.DETAILS[command])
             return
-        run_command(command, rest, argv)
+        with interruptible():
+            run_command(command, rest, argv)
     except UserError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        sys.stderr.write("\ngansfp: interrupted; the same command goes on where it was\n")
-        sys.exit(INTERRUPTED)
+    except SweepFailed as error:
+        sys.stderr.writelines(f"gansfp: {line}\n" for line in str(error).splitlines())
+        sys.exit(JOBS_FAILED)
+    except Interrupted as stop:
+        cure = "; the same command resumes" if command in RESUMING else ""
+        sys.stderr.write(f"\ngansfp: interrupted{cure}\n")
+        leave(stop)
 
 
 def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
@@ -62,13 +67,14 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
 
     Raises:
         UserError: The command line or the configuration is at fault.
+        SweepFailed: Jobs of a sweep failed.
     """
     # Hydra would print and exit by itself; its errors are worded here instead.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     overrides = to_hydra(command, rest)
     before = list(sys.argv)
     sys.argv = [argv[0], *overrides]
-    jobs = _Jobs(command, list(argv))
+    jobs = Jobs(command, list(argv), sweep=bool(overrides) and overrides[0] in MULTIRUN)
     try:
         import hydra
 
@@ -84,49 +90,7 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
         raise worded from error
     finally:
         sys.argv = before
-    jobs.conclude(sweep=bool(overrides) and overrides[0] in MULTIRUN)
-
-
-class _Jobs:
-    """The jobs of a command line: one, or those of a sweep.
-
-    A mistake of the user's is kept until Hydra is done, since Hydra puts lines of its own around
-    what a job raises; in a sweep the other jobs go on.
-    """
-
-    def __init__(self, command: str, argv: list[str]) -> None:
-        self._command = command
-        self._argv = argv
-        self._started = 0
-        self._errors: list[UserError] = []
-
-    def run(self, config: DictConfig) -> Any:
-        """Check the configuration of one job and run it."""
-        from gansfp.config import check
-
-        sys.argv = self._argv
-        self._started += 1
-        try:
-            check(config)
-            return import_module(f"gansfp.commands.{self._command}").run(config)
-        except UserError as error:
-            self._errors.append(error)
-            return None
-
-    def conclude(self, *, sweep: bool) -> None:
-        """Raise what went wrong.
-
-        Raises:
-            UserError: A job failed, or a sweep had none.
-        """
-        if sweep and not self._started:
-            raise UserError("the sweep has no job: its list of choices is empty")
-        if len(self._errors) > 1:
-            raise UserError(
-                f"{len(self._errors)} of {self._started} jobs failed, the first: {self._errors[0]}"
-            )
-        if self._errors:
-            raise self._errors[0]
+    jobs.conclude()
 
 
 def config_folder() -> Path:

@@ -7,13 +7,17 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
+import lightning as L
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import DictConfig
 
 from gansfp import cli
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.runtime import learned
 
 QUICK = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "evaluator.bootstrap=200",
          "evaluator.permutations=200"]  # fmt: skip
@@ -155,6 +159,31 @@ def test_a_sweep_and_its_leaderboard(
     assert "beyond/nearest_pixels" in shown
     assert "VALID" in shown
     assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
+
+
+def test_a_sweep_tells_every_job_that_failed_and_runs_the_others(
+    gansfp, membership: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = learned.make_trainer
+
+    def broken(config: DictConfig, *arguments: Any, **named: Any) -> L.Trainer:
+        if config.max_epochs == 3:
+            raise RuntimeError("a fault of the program")
+        return real(config, *arguments, **named)
+
+    monkeypatch.setattr(learned, "make_trainer", broken)
+    with pytest.raises(SystemExit) as stop:
+        gansfp("train", "-m", "experiment=quickstart/membership_siamese", f"data.root={membership}",
+               *QUICK[1:], "trainer.max_epochs=1,2,3", "method.inference=best,centroid",
+               "seed=4")  # fmt: skip
+    assert stop.value.code == 1
+    *_, first, second, third, fourth, last = capsys.readouterr().err.strip().splitlines()
+    for line, epochs in ((first, 1), (second, 2), (third, 3)):
+        assert line.startswith(f"gansfp: trainer.max_epochs={epochs} method.inference=best: ")
+    assert first.endswith(": method.inference=best: choose centroid or average")
+    assert "max_epochs=3 method.inference=centroid: RuntimeError: a fault of the prog" in fourth
+    assert last == "gansfp: 4 of 6 jobs failed"
+    assert len(list(Path("runs").rglob("result.json"))) == 2
 
 
 def test_a_users_method_in_a_users_package(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from omegaconf import OmegaConf
 
 from gansfp import build
@@ -77,3 +78,29 @@ def test_facts_fill_only_what_is_open() -> None:
     facts = {"in_features": 3, "out_features": 9, "classes": ["a"]}
     assert build.accepted(node, facts) == {"in_features": 3}
     assert isinstance(build.instantiate(node, **build.accepted(node, facts)), torch.nn.Linear)
+
+
+class TestWhatAConstructorRefuses:
+    """Hydra puts three lines of its own around it; one line with the key is left."""
+
+    def test_a_user_error_comes_out_as_it_is(self) -> None:
+        node = {"_target_": "gansfp.methods.siamese.module.SiameseModule", "image_size": 64,
+                "inference": "best"}  # fmt: skip
+        with pytest.raises(UserError, match=r"^method.inference=best: choose centroid or average$"):
+            build.instantiate(node)
+
+    def test_also_of_a_nested_node(self) -> None:
+        sampling = {"_target_": "gansfp.data.batches.RowPlan", "rows": [1], "batch_size": 0}
+        node = {"_target_": "gansfp.data.batches.PlanLoader", "plan": sampling}
+        with pytest.raises(UserError, match=r"^batch_size=0: must be at least 1$"):
+            build.instantiate(node)
+
+    def test_a_library_names_no_key_so_the_nodes_is_put_before_it(self) -> None:
+        node = OmegaConf.create({"x": {"_target_": "torch.nn.Dropout", "p": 7}}).x
+        with pytest.raises(UserError, match=r"^x: dropout probability has to be between 0 and 1"):
+            build.instantiate(node)
+
+    def test_a_fault_that_is_nobodys_value_keeps_its_traceback(self) -> None:
+        node = {"_target_": "torch.nn.Linear", "in_features": 10**15, "out_features": 10**5}
+        with pytest.raises(InstantiationException):
+            build.instantiate(node)

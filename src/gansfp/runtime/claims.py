@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from gansfp.errors import UserError
 from gansfp.runtime.files import read_json, write_json
+from gansfp.runtime.interrupts import undisturbed
 
 CLAIM = "claim.json"
 HEARTBEAT_SECONDS = 30.0
@@ -58,20 +59,26 @@ class Claim:
         trace: TracebackType | None,
     ) -> None:
         """Give the claim back, unless somebody took it over meanwhile."""
-        self._stop.set()
-        self._thread.join()
-        if self._is_mine():
-            self.path.unlink(missing_ok=True)
+        with undisturbed():
+            self._stop.set()
+            self._thread.join()
+            if self._is_mine():
+                self.path.unlink(missing_ok=True)
 
     def _take(self, mine: Path) -> None:
         try:
-            os.link(mine, self.path)  # fails if it exists: the one atomic "create if absent"
+            _create(mine, self.path)
         except FileExistsError:
             holder = read_json(self.path) or {}
             if _is_alive(holder, self.path):
+                who = (
+                    f"process {holder['pid']} on {holder.get('host')}"
+                    if "pid" in holder
+                    else "a process"
+                )
                 raise UserError(
-                    f"{self.path.parent}: process {holder.get('pid')} on {holder.get('host')} "
-                    "is at work here; wait for it, or stop it and start again"
+                    f"{self.path.parent}: {who} is at work here; wait for it, or stop it and start "
+                    "again"
                 ) from None
             mine.replace(self.path)
             time.sleep(0.05)  # two heirs: the later rename wins, and the other one sees it here
@@ -79,8 +86,6 @@ class Claim:
                 raise UserError(
                     f"{self.path.parent}: another process took this folder over"
                 ) from None
-        except OSError:  # a file system without hard links
-            write_json(self.path, read_json(mine) or {})
 
     def _is_mine(self) -> bool:
         return (read_json(self.path) or {}).get("token") == self._token
@@ -90,6 +95,24 @@ class Claim:
             with contextlib.suppress(OSError):
                 if self._is_mine():
                     os.utime(self.path)
+
+
+def _create(source: Path, target: Path) -> None:
+    """Let a file appear where there is none, as a copy of `source`.
+
+    A hard link does so whole and at once. Where the file system has none, an exclusive creation
+    does, and for a moment a reader finds it empty: to `_is_alive` a young claim of nobody's.
+
+    Raises:
+        FileExistsError: There is a file.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        with target.open("xb") as stream:
+            stream.write(source.read_bytes())
 
 
 def _identity(token: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from gansfp.build import instantiate, instantiate_all
+from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ def make_trainer(
         folder: Where checkpoints and metrics go.
         callbacks: The `callbacks` node, a mapping of nodes.
         loggers: The `logger` node, a mapping of nodes.
+
+    Raises:
+        UserError: This machine cannot run it.
     """
+    hardware.check_trainer(config)
     built = [instantiate(node, save_dir=str(folder)) for node in (loggers or {}).values() if node]
     trainer: L.Trainer = instantiate(
         config,
@@ -48,11 +53,18 @@ def make_trainer(
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
-    """Fit, going on from the folder's own last checkpoint where there is one."""
+    """Fit, going on from the folder's own last checkpoint where there is one.
+
+    Raises:
+        KeyboardInterrupt: The fit was stopped before its end; some versions of Lightning return
+            as if nothing had been.
+    """
     checkpoint = resume_from(Path(trainer.default_root_dir))
     if checkpoint:
         log.info("resuming from %s", checkpoint)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    if trainer.interrupted or trainer.received_sigterm:
+        raise KeyboardInterrupt
 
 
 def leave_group(trainer: L.Trainer) -> bool:
@@ -89,15 +101,17 @@ def predict(
         module: Fitted.
         data: The benchmark.
         rows: Images, shape (n,).
-        trainer_config: The `trainer` node; accelerator and precision are taken from it.
+        trainer_config: The `trainer` node; accelerator and precision are taken from it. A run
+            that was fitted on a GPU predicts without one where there is none.
 
     Returns:
         What `BenchmarkModule.scores` gives.
     """
     needed = module.predict_rows(data, rows)
     data.predict_rows = needed
+    accelerator = trainer_config.accelerator
     trainer = L.Trainer(
-        accelerator=trainer_config.accelerator,
+        accelerator=accelerator if hardware.is_usable(accelerator) else "auto",
         devices=1,
         precision=trainer_config.precision,
         # One process, also where a cluster's or torchrun's environment speaks of several.

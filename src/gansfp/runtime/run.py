@@ -19,6 +19,7 @@ from gansfp.errors import UserError
 from gansfp.runtime import settings
 from gansfp.runtime.claims import Claim
 from gansfp.runtime.files import read_json, write_json
+from gansfp.runtime.interrupts import undisturbed
 from gansfp.runtime.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -143,8 +144,9 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
         try:
             run.start(config)
             yield run
-        except KeyboardInterrupt:
-            run.status("interrupted")
+        except (KeyboardInterrupt, SystemExit):  # Lightning exits on a signal; nothing else does
+            with undisturbed():
+                run.status("interrupted")
             raise
         except BaseException as error:
             run.status("failed", error=f"{type(error).__name__}: {error}")

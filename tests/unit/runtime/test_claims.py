@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -85,3 +86,55 @@ def test_a_claim_taken_over_is_not_removed_by_the_former_holder(tmp_path: Path) 
     with Claim(tmp_path):
         plant(tmp_path)
     assert json.loads((tmp_path / CLAIM).read_text())["token"] == "other"
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+class TestWithAndWithoutHardLinks:
+    @pytest.fixture(autouse=True)
+    def _links(self, has_links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(1, "Operation not permitted")
+
+        if not has_links:
+            monkeypatch.setattr(os, "link", refuse)
+
+    def test_the_first_takes_and_the_second_is_refused(self, tmp_path: Path) -> None:
+        with Claim(tmp_path):
+            before = (tmp_path / CLAIM).read_text()
+            with pytest.raises(UserError, match=rf"process {os.getpid()} "), Claim(tmp_path):
+                pass
+            assert (tmp_path / CLAIM).read_text() == before
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_dead_holder_is_succeeded(self, tmp_path: Path) -> None:
+        plant(tmp_path, started="17")
+        with Claim(tmp_path):
+            assert json.loads((tmp_path / CLAIM).read_text())["token"] != "other"
+
+    def test_of_many_at_once_one_gets_it(self, tmp_path: Path) -> None:
+        start, release = threading.Barrier(8), threading.Event()
+        got: list[bool] = []
+
+        def work() -> None:
+            start.wait()
+            try:
+                with Claim(tmp_path):
+                    got.append(True)
+                    release.wait(10)
+            except UserError:
+                got.append(False)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(got) < 8:
+            time.sleep(0.01)
+        release.set()
+        for thread in threads:
+            thread.join()
+        assert sum(got) == 1
+
+    def test_a_claim_that_is_just_being_written_is_respected(self, tmp_path: Path) -> None:
+        (tmp_path / CLAIM).touch()
+        with pytest.raises(UserError, match="a process is at work"), Claim(tmp_path):
+            pass

@@ -67,7 +67,12 @@ def test_a_block_that_ends_well_is_finished(config: DictConfig) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state"), [(ValueError("no"), "failed"), (KeyboardInterrupt(), "interrupted")]
+    ("error", "state"),
+    [
+        (ValueError("no"), "failed"),
+        (KeyboardInterrupt(), "interrupted"),
+        (SystemExit(1), "interrupted"),  # what Lightning makes of Ctrl-C
+    ],
 )
 def test_a_block_that_dies_says_so(config: DictConfig, error: BaseException, state: str) -> None:
     run = Run.of(config)

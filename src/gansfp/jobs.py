@@ -1,0 +1,94 @@
+"""The jobs of a command line: one, or those of a sweep, whose failures are told at the end."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from gansfp.errors import UserError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+
+class SweepFailed(Exception):
+    """Jobs of a sweep failed; the message has a line for each and one with their number."""
+
+
+class Jobs:
+    """Runs the jobs of a command line as Hydra hands them over.
+
+    A mistake of the user's is kept until Hydra is done, since Hydra puts lines of its own around
+    what a job raises. In a sweep the other jobs go on, also after a fault of the program.
+
+    Args:
+        command: The command word.
+        argv: The whole command line, which a job sees in `sys.argv`: Lightning starts the other
+            processes of a DDP run with it.
+        sweep: Whether there may be several jobs.
+    """
+
+    def __init__(self, command: str, argv: list[str], *, sweep: bool) -> None:
+        self._command = command
+        self._argv = argv
+        self._sweep = sweep
+        self._overrides: list[list[str]] = []
+        self._failed: dict[int, Exception] = {}
+
+    def run(self, config: DictConfig) -> Any:
+        """Check the configuration of one job and run it."""
+        from hydra.core.hydra_config import HydraConfig
+
+        from gansfp.config import check
+
+        sys.argv = self._argv
+        self._overrides.append(list(HydraConfig.get().overrides.task))
+        try:
+            check(config)
+            return import_module(f"gansfp.commands.{self._command}").run(config)
+        except UserError as error:
+            self._keep(error)
+        except Exception as error:
+            if not self._sweep:
+                raise
+            log.exception("job %s failed", self._names()[-1])
+            self._keep(error)
+        return None
+
+    def conclude(self) -> None:
+        """Raise what went wrong.
+
+        Raises:
+            UserError: The one job failed, or a sweep had none.
+            SweepFailed: Jobs of a sweep failed.
+        """
+        if self._sweep and not self._overrides:
+            raise UserError("the sweep has no job: its list of choices is empty")
+        if not self._failed:
+            return
+        if not self._sweep:
+            raise self._failed[0]
+        names = self._names()
+        lines = [f"{names[index]}: {_said(error)}" for index, error in self._failed.items()]
+        raise SweepFailed(
+            "\n".join([*lines, f"{len(self._failed)} of {len(self._overrides)} jobs failed"])
+        )
+
+    def _keep(self, error: Exception) -> None:
+        self._failed[len(self._overrides) - 1] = error
+
+    def _names(self) -> list[str]:
+        """Name each job by the overrides that not all of them share."""
+        shared = set.intersection(*map(set, self._overrides))
+        return [
+            " ".join(word for word in words if word not in shared) or " ".join(words)
+            for words in self._overrides
+        ]
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,121 @@
+"""Signals end a block as `Interrupted`, also through Lightning's own handling."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gansfp.data.batches import PlanLoader, RowPlan
+from gansfp.runtime import learned
+from gansfp.runtime.interrupts import Interrupted, interruptible, undisturbed
+
+BOTH = [signal.SIGINT, signal.SIGTERM]
+
+
+class Net(L.LightningModule):
+    """Receives a signal in the middle of its fit."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(1, 1)
+        self.signum = signum
+        self.steps = 0
+
+    def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
+        self.steps += 1
+        if index == 2:
+            os.kill(os.getpid(), self.signum)
+        return self.layer(batch["row"].float()[:, None]).square().mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1e-6)
+
+
+class Data(L.LightningDataModule):
+    def train_dataloader(self) -> PlanLoader:
+        return PlanLoader(RowPlan(np.arange(40), 4))
+
+
+def trainer(folder: Path) -> L.Trainer:
+    return L.Trainer(
+        max_epochs=1, accelerator="cpu", default_root_dir=folder, logger=False,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _same_handlers_afterwards():
+    before = [signal.getsignal(signum) for signum in BOTH]
+    yield
+    after = [signal.getsignal(signum) for signum in BOTH]
+    for signum, handler in zip(BOTH, before, strict=True):
+        signal.signal(signum, handler)
+    assert after == before
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_signal_ends_the_block_at_once(signum: int) -> None:
+    with pytest.raises(Interrupted) as caught, interruptible():
+        os.kill(os.getpid(), signum)
+    assert caught.value.exit_status == 128 + signum
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_signal_ends_a_fit(tmp_path: Path, signum: int) -> None:
+    net = Net(signum)
+    with pytest.raises(Interrupted) as caught, interruptible():
+        learned.fit(trainer(tmp_path), net, Data())
+    assert caught.value.exit_status == 128 + signum
+    assert net.steps == 3
+
+
+def test_a_fit_that_returns_although_it_was_stopped_is_an_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = trainer(tmp_path)
+    monkeypatch.setattr(quiet, "fit", lambda *_, **__: None)
+    learned.fit(quiet, Net(0), Data())
+    monkeypatch.setattr(type(quiet), "interrupted", True)
+    with pytest.raises(KeyboardInterrupt):
+        learned.fit(quiet, Net(0), Data())
+
+
+def test_a_job_managers_own_handler_stays_in_charge() -> None:
+    seen: list[int] = []
+    before = signal.signal(signal.SIGTERM, lambda signum, _: seen.append(signum))
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [signal.SIGTERM]
+
+
+def test_last_writes_are_not_disturbed() -> None:
+    done = False
+    with undisturbed():
+        for signum in BOTH:
+            os.kill(os.getpid(), signum)
+        done = True
+    assert done
+
+
+def test_other_threads_may_enter() -> None:
+    entered: list[bool] = []
+
+    def work() -> None:
+        with interruptible(), undisturbed():
+            entered.append(True)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert entered == [True]
