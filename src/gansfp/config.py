@@ -90,6 +90,7 @@ class Forge(Base):
     callbacks: Any = None
     output: str = MISSING
     seed: int = 0
+    worker: int | None = None
     force: bool = False
 
 

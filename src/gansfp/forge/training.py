@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import shutil
 import time
 import warnings
 from contextlib import AbstractContextManager
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DONE = "trained.json"
+FORGED = "forged.json"
+SAMPLES = "samples.npy"
+BLOCKS = "blocks"
 
 
 def build_generator(config: DictConfig, image_size: int, seed: int) -> GeneratorModule:
@@ -182,16 +186,34 @@ def draw_samples(
     return np.stack(kept[:count]), copies
 
 
+def write_forged(folder: Path, images: NDArray[np.uint8], facts: dict[str, Any]) -> None:
+    """Store what came out of a generator: images, shape (count, H, W), and facts for the card."""
+    _save(folder / SAMPLES, images)
+    write_json(folder / FORGED, facts)
+    shutil.rmtree(folder / BLOCKS, ignore_errors=True)
+
+
+def read_forged(folder: Path) -> tuple[NDArray[np.uint8], dict[str, Any]] | None:
+    """Read what `write_forged` has stored; None where the generator is not finished."""
+    facts = read_json(folder / FORGED)
+    return None if facts is None else (np.load(folder / SAMPLES, mmap_mode="r"), facts)
+
+
 def _block(module: GeneratorModule, block: int, seed: int, folder: Path) -> NDArray[np.uint8]:
-    path = folder / "samples" / f"block_{block:05d}.npy"
+    path = folder / BLOCKS / f"block_{block:05d}.npy"
     if path.is_file():
         stored: NDArray[np.uint8] = np.load(path)
         return stored
     images = module.sample_block(block, seed).cpu().numpy()
+    _save(path, images)
+    return images
+
+
+def _save(path: Path, images: NDArray[np.uint8]) -> None:
+    """Write an array in one atomic step."""
     path.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     np.save(buffer, images)
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     partial.write_bytes(buffer.getvalue())
     partial.replace(path)
-    return images

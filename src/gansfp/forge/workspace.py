@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,22 +67,24 @@ class Workspace:
                     (aside / "claim.json").unlink(missing_ok=True)
                 log.info("force: moved %s to %s", folder, aside)
 
-    @contextlib.contextmanager
-    def open(self) -> Iterator[None]:
-        """Claim the partial folder for a block of work.
+    def begin(self) -> None:
+        """Make the partial folder, or find it as it was begun.
 
         Raises:
-            UserError: It cannot be written, is in use, or was begun with another request.
+            UserError: It cannot be written, or was begun with another request.
         """
         make_writable(self.work)
-        with Claim(self.work):
-            begun = read_json(self.work / REQUEST)
-            if begun is None:
-                write_json(self.work / REQUEST, self.request)
-            else:
-                _refuse_other(self.work, begun, self.request)
-                log.info("resuming %s", self.work)
-            yield
+        begun = read_json(self.work / REQUEST)
+        if begun is None:
+            write_json(self.work / REQUEST, self.request)
+        else:
+            _refuse_other(self.work, begun, self.request)
+            log.info("resuming %s", self.work)
+
+    def claim(self, folder: Path) -> Claim:
+        """Claim a folder of this forge: a generator's, or `work` itself to write the files."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return Claim(folder)
 
     def empty_benchmark(self) -> Path:
         """Make the folder that the files are written to; what a kill left there is removed."""

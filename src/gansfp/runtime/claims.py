@@ -21,6 +21,10 @@ HEARTBEAT_SECONDS = 30.0
 STALE_SECONDS = 600.0
 
 
+class InUseError(UserError):
+    """Somebody alive holds the folder."""
+
+
 class Claim:
     """Hold a folder for the length of a `with` block.
 
@@ -41,7 +45,7 @@ class Claim:
         """Take the claim.
 
         Raises:
-            UserError: Somebody alive holds it; the message names them.
+            InUseError: Somebody alive holds it; the message names them.
         """
         mine = self.path.with_name(f".{CLAIM}.{self._token}")
         write_json(mine, _identity(self._token))
@@ -76,14 +80,14 @@ class Claim:
                     if "pid" in holder
                     else "a process"
                 )
-                raise UserError(
+                raise InUseError(
                     f"{self.path.parent}: {who} is at work here; wait for it, or stop it and start "
                     "again"
                 ) from None
             mine.replace(self.path)
             time.sleep(0.05)  # two heirs: the later rename wins, and the other one sees it here
             if not self._is_mine():
-                raise UserError(
+                raise InUseError(
                     f"{self.path.parent}: another process took this folder over"
                 ) from None
 

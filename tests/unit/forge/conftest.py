@@ -70,5 +70,6 @@ def config(patients, tmp_path):
             "output": str(tmp_path / "forged"),
             "seed": 0,
             "force": False,
+            "worker": None,
         }
     )

@@ -45,7 +45,7 @@ def steady(card):
         for name, facts in card["generators"].items()
     }
     return {
-        **{k: v for k, v in card.items() if k not in ("made_with", "seconds_of_last_process")},
+        **{k: v for k, v in card.items() if k != "made_with"},
         "generators": generators,
     }
 
