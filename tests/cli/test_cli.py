@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gansfp import cli
+from gansfp import cli, config
+from gansfp.commands import train
 from gansfp.help import DETAILS, SUMMARY
 
 HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "sklearn", "torchmetrics"]
@@ -131,3 +132,18 @@ def test_a_missing_mandatory_key(fails) -> None:
 
 def test_an_empty_sweep_is_an_error(fails) -> None:
     assert "has no job" in fails("train", "-m", "experiment=glob(nothing/*)", "data.root=x")
+
+
+NAMES = ["~/ct", "/data/ct (1)", "a,b", "Zoë", "O'Neil", "ct#1", "a=b", "ct&1", "a,b (1) O'Neil=x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_in_a_sweep_is_one_value(
+    name: str, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(config, "_require", lambda *_, **__: None)
+    monkeypatch.setattr(train, "run", lambda given: seen.append(given.data.root))
+    words = ["train", "-m", f"data.root={name}", "seed=0,1"]
+    cli.run_command("train", words[1:], ["gansfp", *words])
+    assert seen == [str(Path(name).expanduser())] * 2

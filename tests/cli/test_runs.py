@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,34 @@ def test_a_sweep_and_its_leaderboard(
     assert "beyond/nearest_pixels" in shown
     assert "VALID" in shown
     assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
+
+
+def test_awkward_names_from_the_sweep_to_the_report(
+    gansfp, membership: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = in_folder / "~ a,b (1) O'Neil=x #1 & Zoë"
+    shutil.copytree(membership, place / "data")
+    runs, card = place / "runs", place / "forged" / "card.json"
+    gansfp("train", "-m", "experiment=quickstart/membership_siamese", "seed=0,1",
+           f"data.root={place / 'data'}", f"paths.runs={runs}", *QUICK)  # fmt: skip
+    first, second = sorted(runs.glob("default/*"))
+    gansfp("predict", str(first), f"data.root={place / 'data'}", f"output={place / 'out'}")
+    assert (place / "out" / "run.csv").is_file()
+    gansfp("predict", "-m", f"run={second}", f"paths.runs={runs}")
+    gansfp("inspect", f"data.root={place / 'data'}", "task=membership", f"output={place / 'c.png'}")
+    assert (place / "c.png").is_file()
+    gansfp("forge", f"source.path={place / 'data' / 'train' / 'real_used'}", "source.resize=32",
+           "generator=ddpm_debug", "generator.steps=2", "benchmark.generated_train=8",
+           "benchmark.generated_test=4", "benchmark.test_used=10", "trainer.accelerator=cpu",
+           f"output={card.parent}")  # fmt: skip
+    assert card.is_file()
+    capsys.readouterr()
+    gansfp("score", "task=membership", f"truth={place / 'data' / 'test' / 'labels.csv'}",
+           f"submission={place / 'out' / 'run.csv'}")  # fmt: skip
+    assert "kappa" in json.loads(capsys.readouterr().out)
+    gansfp("report", str(runs))
+    assert "quickstart/membership_siamese" in capsys.readouterr().out
+    assert {path.name for path in in_folder.iterdir()} == {place.name}
 
 
 def test_a_sweep_tells_every_job_that_failed_and_runs_the_others(
