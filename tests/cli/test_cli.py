@@ -12,7 +12,8 @@ from gansfp import cli, config
 from gansfp.commands import train
 from gansfp.help import DETAILS, SUMMARY
 
-HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "sklearn", "torchmetrics"]
+HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "scipy", "sklearn",
+         "torchmetrics", "timm", "PIL"]  # fmt: skip
 
 
 def gansfp(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -61,6 +62,14 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
 
 def test_printing_a_configuration_imports_hydra_alone() -> None:
     assert loaded_by("train", "--cfg", "job") == {"hydra"}
+
+
+def test_score_imports_hydra_and_numpy_alone(tmp_path: Path) -> None:
+    truth, submission = tmp_path / "truth.csv", tmp_path / "run.csv"
+    truth.write_text("a,1\nb,0\nc,1\n")
+    submission.write_text("a,1\nb,0\nc,0\n")
+    words = ("score", "task=membership", f"truth={truth}", f"submission={submission}")
+    assert loaded_by(*words) == {"hydra", "numpy"}
 
 
 @pytest.mark.parametrize("command", SUMMARY)

@@ -17,6 +17,7 @@ import pytest
 from omegaconf import DictConfig
 
 from gansfp import cli
+from gansfp.commands import train
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.runtime import learned
 
@@ -103,15 +104,34 @@ def test_shuffled_truth_changes_no_byte_of_a_prediction(gansfp, membership: Path
     assert results[0]["test"]["metrics"] != results[1]["test"]["metrics"]
 
 
+@pytest.mark.parametrize("objective", [None, "auroc"])
 def test_a_finished_run_is_skipped_with_its_objective(
-    gansfp, membership: Path, caplog: pytest.LogCaptureFixture
+    gansfp, membership: Path, monkeypatch: pytest.MonkeyPatch, objective: str | None
 ) -> None:
-    words = ("train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK)
+    given: list[float | None] = []
+    real = train.run
+    monkeypatch.setattr(train, "run", lambda config: given.append(real(config)) or given[-1])
+    words = ["train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK]
+    words += [f"objective={objective}"] if objective else []
     gansfp(*words)
     stored = only("runs/default/*/result.json")
-    stamp = stored.stat().st_mtime_ns
+    before = stored.stat().st_mtime_ns
     gansfp(*words)
-    assert stored.stat().st_mtime_ns == stamp
+    assert stored.stat().st_mtime_ns == before
+    expected = json.loads(stored.read_text())["test"]["metrics"][objective or "kappa"][0]
+    assert expected != 0
+    assert given == [expected, expected]
+
+
+def test_an_objective_that_does_not_exist_is_named(
+    gansfp, membership: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK]
+    for _ in range(2):  # as the run ends, and as it is skipped
+        with pytest.raises(SystemExit):
+            gansfp(*words, "objective=kapa")
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith("gansfp: objective=kapa: the run has no such finite metric; it has ")
 
 
 def test_predict_writes_a_run_file_that_scores_as_the_run_did(
