@@ -130,6 +130,27 @@ def test_a_value_that_cannot_be_read(fails) -> None:
     assert "quotes" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["+seed=3"], "seed: is there already; write seed=VALUE, once and without a +"),
+        (["experiment=beyond/nearest_ncc", "+experiment=beyond/nearest_pixels"],
+         "experiment: is there already; write experiment=VALUE, once and without a +"),
+        (["~metod"], "metod: unknown key; did you mean method?"),
+        (["~data.rot"], "data.rot: unknown key; did you mean data.root?"),
+        # The keys of the method that was chosen, not of the one by default.
+        (["method=distance", "method.lr=1"], "method.lr: unknown key (gansfp train --cfg job"),
+        (["method=distance", "method.k_pol=1"], "did you mean method.k_pool?"),
+        (["method=null"], "method=null: a config group takes the name of an option"),
+        (["=3"], "=3: a config group takes the name of an option"),
+        (["study='a"], "study='a: cannot be read; put the value in quotes"),
+        (["study=a}"], "study=a}: cannot be read; put the value in quotes"),
+    ],
+)  # fmt: skip
+def test_other_slips_are_worded(fails, words: list[str], says: str) -> None:
+    assert says in fails("train", "data.root=x", *words)
+
+
 def test_a_root_that_does_not_exist(fails) -> None:
     assert "/no/such/place" in fails("train", "data.root=/no/such/place")
 
