@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -96,17 +97,16 @@ def expand(value: str) -> str:
 def quote(value: str) -> str:
     """Quote a value so that Hydra's grammar and OmegaConf take every character literally.
 
-    In a quoted value a backslash matters only before a quote, and `${` starts an interpolation.
+    For Hydra a backslash matters before a quote, for OmegaConf before `${`, which starts an
+    interpolation: there a run of them is doubled, and one more takes the sign's meaning.
     """
-    escaped: list[str] = []
-    backslashes = 0
-    for sign in value:
-        if sign == "'":
-            escaped.append("\\" * backslashes + "\\")  # double the run, then escape the quote
-        backslashes = backslashes + 1 if sign == "\\" else 0
-        escaped.append(sign)
-    escaped.append("\\" * backslashes)
-    return "'" + "".join(escaped).replace("${", "\\${") + "'"
+    for_omegaconf = re.sub(r"(\\*)(\$\{)", r"\1\1\\\2", value)
+    return "'" + re.sub(r"(\\*)('|\Z)", _escaped, for_omegaconf) + "'"
+
+
+def _escaped(found: re.Match[str]) -> str:
+    backslashes, quote_or_end = found.groups()
+    return backslashes * 2 + ("\\'" if quote_or_end else "")
 
 
 def _search_path(words: Iterable[str]) -> list[str]:

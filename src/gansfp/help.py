@@ -66,7 +66,7 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
   source.path=DIR    real images; source.groups=CSV names the patient of each file
   source=NAME        what DIR holds: folder (pictures), dicom, nifti, or medmnist (a file)
   source.slices=3 source.window=[-1000,400]   dicom and nifti: slices a volume, HU
-  generator=ddpm     what is trained; generator.KEY=... any of its values
+  generator=ddpm|gan what is trained; generator.KEY=... any of its values
   benchmark=...      how many members, labelled, test and synthetic images
   output=DIR         where the benchmark is written (train/, test/, labels, card.json)
   trainer.accelerator=gpu trainer.precision=bf16-mixed   on a GPU

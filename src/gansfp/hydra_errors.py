@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gansfp.errors import UserError, suggest
+
+GROUP_VALUE = "Config group override must be"  # a ValueError of Hydra's own
 
 
 def reword(error: Exception, command: str, overrides: Sequence[str]) -> UserError | None:
@@ -27,13 +29,14 @@ def reword(error: Exception, command: str, overrides: Sequence[str]) -> UserErro
     """
     if isinstance(error, UserError):
         return error
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
-        return None
     text = _whole_text(error)
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return UserError(_group_value(overrides)) if GROUP_VALUE in text else None
     return UserError(
-        _unknown_key(text, command)
+        _unknown_key(text, command, overrides)
+        or _given_twice(text)
         or _unknown_option(error, text)
-        or _grammar(text, overrides)
+        or _grammar(error)
         or text.splitlines()[0]
     )
 
@@ -46,16 +49,31 @@ def _whole_text(error: BaseException | None) -> str:
     return "\n".join(parts)
 
 
-def _unknown_key(text: str, command: str) -> str | None:
-    found = re.search(
-        r"Could not (?:override|append to config|delete from config)[^'\"]*['\"]?([\w./@]+)", text
-    )
-    found = re.search(r"Could not override '([^']+)'", text) or found
+def _unknown_key(text: str, command: str, overrides: Sequence[str]) -> str | None:
+    found = re.search(r"Could not (?:override|delete|delete from config\.) '([^'=]+)", text)
     if not found:
         return None
-    key = found.group(1).split("=")[0]
-    near = suggest(key, _known_keys(command))
+    key = found.group(1)
+    near = _near(key, _known_keys(command, [w for w in overrides if _key(w) != key]))
     return f"{key}: unknown key{near} (gansfp {command} --cfg job lists them)"
+
+
+def _near(key: str, known: Sequence[str]) -> str:
+    """Suggest a key of the same node, by the last part of its name; else any key."""
+    node = key.rpartition(".")[0]
+    beside = {k.rpartition(".")[2]: k for k in known if node and k.rpartition(".")[0] == node}
+    if not beside:
+        return suggest(key, known)
+    leaf = key.rpartition(".")[2]
+    return suggest(leaf, beside).replace("mean ", f"mean {node}.")
+
+
+def _given_twice(text: str) -> str | None:
+    found = re.search(r"An item is already at '([^']+)'|^(\S+) appears more than once", text)
+    if not found:
+        return None
+    key = found.group(1) or found.group(2)
+    return f"{key}: is there already; write {key}=VALUE, once and without a +"
 
 
 def _unknown_option(error: Exception, text: str) -> str | None:
@@ -71,32 +89,46 @@ def _unknown_option(error: Exception, text: str) -> str | None:
     return f"{group}={option}: no such option{suggest(option, options)}{listed}"
 
 
-def _grammar(text: str, overrides: Sequence[str]) -> str | None:
-    found = re.search(r"Error (?:when )?parsing override '([^']*)'", text) or re.search(
-        r"(?:mismatched input|no viable alternative|token recognition error|extraneous input)", text
-    )
-    if not found:
+def _group_value(overrides: Sequence[str]) -> str:
+    """Name the overrides that choose from a config group by something else than a name."""
+    groups = set(_groups())
+    words = [w for w in overrides if _key(w) in groups or w.startswith("=")]
+    return f"{' or '.join(words)}: a config group takes the name of an option (or a list of them)"
+
+
+def _grammar(error: Exception) -> str | None:
+    if not isinstance(error, OverrideParseException):
         return None
-    word = found.group(1) if found.groups() else (overrides[-1] if overrides else "")
-    return f"{word}: cannot be read; put the value in quotes, as in \"key='a value, with signs'\""
+    quoted = "\"key='a value, with signs'\""
+    return f"{error.override}: cannot be read; put the value in quotes, as in {quoted}"
 
 
-def _known_keys(command: str) -> list[str]:
-    """List every key of a command's configuration, and its config groups."""
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
+
+
+def _known_keys(command: str, overrides: Sequence[str]) -> list[str]:
+    """List every key of the configuration that the other overrides give, and its config groups."""
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     from gansfp.cli import config_folder
 
     GlobalHydra.instance().clear()
-    try:
-        with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            config = compose(command, return_hydra_config=False)
-    except (HydraException, OmegaConfBaseException):
-        return []
-    groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
-    plain: Any = OmegaConf.to_container(config)
-    return [*_flatten(plain, ""), *groups]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        for words in ([word for word in overrides if "=" in word], []):
+            try:
+                plain: Any = OmegaConf.to_container(compose(command, words))
+            except (HydraException, OmegaConfBaseException):
+                continue  # a sweep, or a second mistake
+            return [*_flatten(plain, ""), *_groups()]
+    return []
+
+
+def _groups() -> list[str]:
+    from gansfp.cli import config_folder
+
+    return [path.name for path in config_folder().iterdir() if path.is_dir()]
 
 
 def _flatten(node: dict[str, Any], path: str) -> Iterator[str]:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from gansfp import cli
+from gansfp import cli, config
+from gansfp.commands import train
 from gansfp.help import DETAILS, SUMMARY
 
-HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "sklearn", "torchmetrics"]
+HEAVY = ["hydra", "torch", "lightning", "pandas", "numpy", "scipy", "sklearn",
+         "torchmetrics", "timm", "PIL"]  # fmt: skip
 
 
 def gansfp(*words: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -60,6 +62,14 @@ def test_help_imports_nothing_heavy(words: tuple[str, ...]) -> None:
 
 def test_printing_a_configuration_imports_hydra_alone() -> None:
     assert loaded_by("train", "--cfg", "job") == {"hydra"}
+
+
+def test_score_imports_hydra_and_numpy_alone(tmp_path: Path) -> None:
+    truth, submission = tmp_path / "truth.csv", tmp_path / "run.csv"
+    truth.write_text("a,1\nb,0\nc,1\n")
+    submission.write_text("a,1\nb,0\nc,0\n")
+    words = ("score", "task=membership", f"truth={truth}", f"submission={submission}")
+    assert loaded_by(*words) == {"hydra", "numpy"}
 
 
 @pytest.mark.parametrize("command", SUMMARY)
@@ -120,6 +130,27 @@ def test_a_value_that_cannot_be_read(fails) -> None:
     assert "quotes" in said
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["+seed=3"], "seed: is there already; write seed=VALUE, once and without a +"),
+        (["experiment=beyond/nearest_ncc", "+experiment=beyond/nearest_pixels"],
+         "experiment: is there already; write experiment=VALUE, once and without a +"),
+        (["~metod"], "metod: unknown key; did you mean method?"),
+        (["~data.rot"], "data.rot: unknown key; did you mean data.root?"),
+        # The keys of the method that was chosen, not of the one by default.
+        (["method=distance", "method.lr=1"], "method.lr: unknown key (gansfp train --cfg job"),
+        (["method=distance", "method.k_pol=1"], "did you mean method.k_pool?"),
+        (["method=null"], "method=null: a config group takes the name of an option"),
+        (["=3"], "=3: a config group takes the name of an option"),
+        (["study='a"], "study='a: cannot be read; put the value in quotes"),
+        (["study=a}"], "study=a}: cannot be read; put the value in quotes"),
+    ],
+)  # fmt: skip
+def test_other_slips_are_worded(fails, words: list[str], says: str) -> None:
+    assert says in fails("train", "data.root=x", *words)
+
+
 def test_a_root_that_does_not_exist(fails) -> None:
     assert "/no/such/place" in fails("train", "data.root=/no/such/place")
 
@@ -131,3 +162,18 @@ def test_a_missing_mandatory_key(fails) -> None:
 
 def test_an_empty_sweep_is_an_error(fails) -> None:
     assert "has no job" in fails("train", "-m", "experiment=glob(nothing/*)", "data.root=x")
+
+
+NAMES = ["~/ct", "/data/ct (1)", "a,b", "Zoë", "O'Neil", "ct#1", "a=b", "ct&1", "a,b (1) O'Neil=x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_in_a_sweep_is_one_value(
+    name: str, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(config, "_require", lambda *_, **__: None)
+    monkeypatch.setattr(train, "run", lambda given: seen.append(given.data.root))
+    words = ["train", "-m", f"data.root={name}", "seed=0,1"]
+    cli.run_command("train", words[1:], ["gansfp", *words])
+    assert seen == [str(Path(name).expanduser())] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from omegaconf import DictConfig
 
 from gansfp import cli
+from gansfp.commands import train
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.runtime import learned
 
@@ -102,15 +104,34 @@ def test_shuffled_truth_changes_no_byte_of_a_prediction(gansfp, membership: Path
     assert results[0]["test"]["metrics"] != results[1]["test"]["metrics"]
 
 
+@pytest.mark.parametrize("objective", [None, "auroc"])
 def test_a_finished_run_is_skipped_with_its_objective(
-    gansfp, membership: Path, caplog: pytest.LogCaptureFixture
+    gansfp, membership: Path, monkeypatch: pytest.MonkeyPatch, objective: str | None
 ) -> None:
-    words = ("train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK)
+    given: list[float | None] = []
+    real = train.run
+    monkeypatch.setattr(train, "run", lambda config: given.append(real(config)) or given[-1])
+    words = ["train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK]
+    words += [f"objective={objective}"] if objective else []
     gansfp(*words)
     stored = only("runs/default/*/result.json")
-    stamp = stored.stat().st_mtime_ns
+    before = stored.stat().st_mtime_ns
     gansfp(*words)
-    assert stored.stat().st_mtime_ns == stamp
+    assert stored.stat().st_mtime_ns == before
+    expected = json.loads(stored.read_text())["test"]["metrics"][objective or "kappa"][0]
+    assert expected != 0
+    assert given == [expected, expected]
+
+
+def test_an_objective_that_does_not_exist_is_named(
+    gansfp, membership: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "experiment=beyond/nearest_pixels", f"data.root={membership}", *QUICK]
+    for _ in range(2):  # as the run ends, and as it is skipped
+        with pytest.raises(SystemExit):
+            gansfp(*words, "objective=kapa")
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert said.startswith("gansfp: objective=kapa: the run has no such finite metric; it has ")
 
 
 def test_predict_writes_a_run_file_that_scores_as_the_run_did(
@@ -159,6 +180,34 @@ def test_a_sweep_and_its_leaderboard(
     assert "beyond/nearest_pixels" in shown
     assert "VALID" in shown
     assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
+
+
+def test_awkward_names_from_the_sweep_to_the_report(
+    gansfp, membership: Path, in_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = in_folder / "~ a,b (1) O'Neil=x #1 & Zoë"
+    shutil.copytree(membership, place / "data")
+    runs, card = place / "runs", place / "forged" / "card.json"
+    gansfp("train", "-m", "experiment=quickstart/membership_siamese", "seed=0,1",
+           f"data.root={place / 'data'}", f"paths.runs={runs}", *QUICK)  # fmt: skip
+    first, second = sorted(runs.glob("default/*"))
+    gansfp("predict", str(first), f"data.root={place / 'data'}", f"output={place / 'out'}")
+    assert (place / "out" / "run.csv").is_file()
+    gansfp("predict", "-m", f"run={second}", f"paths.runs={runs}")
+    gansfp("inspect", f"data.root={place / 'data'}", "task=membership", f"output={place / 'c.png'}")
+    assert (place / "c.png").is_file()
+    gansfp("forge", f"source.path={place / 'data' / 'train' / 'real_used'}", "source.resize=32",
+           "generator=ddpm_debug", "generator.steps=2", "benchmark.generated_train=8",
+           "benchmark.generated_test=4", "benchmark.test_used=10", "trainer.accelerator=cpu",
+           f"output={card.parent}")  # fmt: skip
+    assert card.is_file()
+    capsys.readouterr()
+    gansfp("score", "task=membership", f"truth={place / 'data' / 'test' / 'labels.csv'}",
+           f"submission={place / 'out' / 'run.csv'}")  # fmt: skip
+    assert "kappa" in json.loads(capsys.readouterr().out)
+    gansfp("report", str(runs))
+    assert "quickstart/membership_siamese" in capsys.readouterr().out
+    assert {path.name for path in in_folder.iterdir()} == {place.name}
 
 
 def test_a_sweep_tells_every_job_that_failed_and_runs_the_others(

@@ -14,7 +14,8 @@ from gansfp.errors import UserError
 AWKWARD = [
     "/data/ct (1)", "a,b", "Zoë", "O'Neil", "ct#1", "a=b", "ct&1", 'say "hi"', "back\\slash",
     "ends\\", "q\\'q", "${oc.env:HOME}", "[x]", "{y}", "trail ", "a:b", "$x", "日本", "-dash",
-    "1e3", "null.d", "true",
+    "1e3", "null.d", "true", "x\\${a}", "x\\\\${a}'${b}\\'", "a,b (1) O'Neil=x", "range(1,3)",
+    "a,b'", "${a}${b}", "\\\\", "glob(*)",
 ]  # fmt: skip
 
 

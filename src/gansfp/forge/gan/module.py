@@ -69,7 +69,7 @@ class FastGAN(GeneratorModule):
         beta2: float = 0.99,
         latent: int = 128,
         width: int = 48,
-        augment: Sequence[str] = ("color", "translation", "cutout"),
+        augment: Sequence[str] = ("color", "translation"),
         flip: bool = False,
         redraw: float = 1.0,
         sample_batch_size: int = 250,
