@@ -12,6 +12,7 @@ from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import Pixels, from_spec
 from gansfp.methods.base import Estimator
 from gansfp.methods.distance import statistics
+from gansfp.methods.distance.statistics import References
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,14 +161,13 @@ class DistanceEstimator(Estimator):
     def _attribution(
         self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
     ) -> NDArray[np.float64]:
-        vectors, labels = references["vectors"], references["labels"]
-        exclude, n = Exclusion(keys, references["keys"]), int(labels.max()) + 1
+        known = References(references["vectors"], references["labels"], references["keys"])
         k = self.k if self.rule == "distance" else 1
-        distances = statistics.class_distances(queries, vectors, labels, n, k, exclude)
+        distances = statistics.class_distances(queries, known, k, keys)
         by_distance = statistics.distance_probabilities(distances, self.temperature)
         if self.rule == "distance":
             return by_distance
-        shares = statistics.class_votes(queries, vectors, labels, n, self.k, exclude)
+        shares = statistics.class_votes(queries, known, self.k, keys)
         return statistics.blend_votes(shares, by_distance)
 
     def _references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
