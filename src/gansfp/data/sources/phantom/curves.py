@@ -152,11 +152,17 @@ class Warp:
         sizes = rng.standard_normal((count, 2)) * size * np.sqrt(2.0 / count)
         return cls(direction * 2 * np.pi / length, rng.uniform(0, 2 * np.pi, count), sizes)
 
+    def __add__(self, other: Warp) -> Warp:
+        """Both displacements at once."""
+        parts = ((self.waves, other.waves), (self.phases, other.phases), (self.sizes, other.sizes))
+        return Warp(*(np.concatenate(part) for part in parts))
+
     def __call__(self, points: Floats, level: float) -> Floats:
         """Displace points of one level, shape (n, 2)."""
-        phase = np.einsum("nd,kd->nk", points, self.waves[:, :2])
-        phase += level * self.waves[:, 2] + self.phases
-        moved: Floats = points + np.einsum("nk,kd->nd", np.sin(phase), self.sizes)
+        waves = self.waves.astype(np.float32)
+        phase = points.astype(np.float32) @ waves[:, :2].T
+        phase += (level * self.waves[:, 2] + self.phases).astype(np.float32)
+        moved: Floats = points + np.sin(phase) @ self.sizes.astype(np.float32)
         return moved
 
 

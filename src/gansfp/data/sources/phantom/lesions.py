@@ -97,11 +97,11 @@ def _paint_spot(
     y = (np.arange(top, bottom)[:, None] - row) / plane.scale
     x = (np.arange(left, right)[None] - column) / plane.scale
     rng = patient.rng("spot", number)
-    ragged = (0.30, 0.6, 0.35)[kind] * rng.uniform(0.4, 1.3)
-    angle, waves = np.arctan2(y, x), rng.integers(3, 12, 5)
-    edge = 1 + ragged * 0.35 * sum(
-        np.cos(int(w) * angle + rng.uniform(0, 2 * np.pi) + height / 9) for w in waves
-    )
+    ragged = (0.22, 0.5, 0.30)[kind] * rng.uniform(0.4, 1.3)
+    cells = int(rng.integers(6, 11))
+    rough = smooth_field(rng, 64, cells)
+    step_y, step_x = (np.clip(c / (1.8 * radius) * 31.5 + 31.5, 0, 63).astype(np.int64) for c in (y, x))
+    edge = 1 + ragged * rough[step_y, step_x]
     distance = np.sqrt(x * x + y * y + height * height) / (radius * np.maximum(edge, 0.35))
     soft = (0.10, 0.45, 0.10)[kind]
     share = np.clip((1 - distance) / soft + 0.5, 0, 1)

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 # Organs with bumps of their own, root mean square in mm.
 _WOBBLES = {
-    "body": 3.5, "muscle": 2.5, "lung_right": 2.0, "lung_left": 2.0, "mediastinum": 3.0,
+    "body": 3.5, "muscle": 4.0, "lung_right": 2.0, "lung_left": 2.0, "mediastinum": 3.0,
     "left_ventricle": 2.5, "right_ventricle": 3.0, "left_atrium": 3.0, "right_atrium": 2.5,
     "heart": 3.0, "vertebra": 0.8, "liver": 4.0, "spleen": 4.0, "stomach": 5.0, "kidney_right": 2.5,
-    "kidney_left": 2.5, "breast_right": 3.0, "breast_left": 3.0, "gland_right": 5.0,
+    "kidney_left": 2.5, "gland_right": 5.0,
     "gland_left": 5.0, "thyroid": 1.5, "scapula": 1.0,
 }  # fmt: skip
 
@@ -98,14 +98,14 @@ class Patient:
     ) -> None:
         self.seed, self.number = seed, number
         ill = 0.0 if severity is None else severity(float(self.rng("severity").uniform()))
-        self.traits = _draw_traits(self.rng("traits"), ill, sex)
-        self.warps = (
-            Warp.draw(self.rng("warp"), 5.0, (180.0, 500.0)),
-            Warp.draw(self.rng("detail"), 1.3, (50.0, 120.0)),
-        )
-        self.wobbles = {
-            name: Wobble.draw(self.rng("wobble", name), size) for name, size in _WOBBLES.items()
-        }
+        # Most people are much like others, some are not: odd ones are odd in all respects.
+        odd = float(0.82 * np.exp(0.35 * np.clip(self.rng("odd").standard_normal(), -2, 2.2)))
+        self.traits = _draw_traits(self.rng("traits"), ill, sex, odd)
+        rng = self.rng("warp")
+        wide, narrow = (180.0, 500.0), (50.0, 120.0)
+        self._warp = Warp.draw(rng, 5.0 * odd, wide) + Warp.draw(rng, 1.3, narrow, 8)
+        rng = self.rng("wobbles")
+        self.wobbles = {name: Wobble.draw(rng, size, 10) for name, size in _WOBBLES.items()}
 
     def rng(self, *names: str | int) -> np.random.Generator:
         """Chance that depends on seed, patient and the names only."""
@@ -123,19 +123,17 @@ class Patient:
 
     def warp(self, points: Floats, level: float) -> Floats:
         """Bring points of the standard body, shape (n, 2), to where this patient has them."""
-        for warp in self.warps:
-            points = warp(points, level)
-        return points * np.asarray(self.scale)
+        return self._warp(points, level) * np.asarray(self.scale)
 
     def bumps(self, name: str, curve: Floats, level: float) -> Floats:
         """Give a closed curve, shape (n, 2), the patient's own bumps."""
         return self.wobbles[name](curve, level)
 
 
-def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None) -> Traits:
+def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None, odd: float) -> Traits:
     """Draw a patient; the same numbers are drawn whatever the sex, so streams don't shift."""
     u = rng.uniform(size=12)
-    n = np.clip(rng.standard_normal(20), -2.3, 2.3)
+    n = np.clip(odd * rng.standard_normal(20), -2.6, 2.6)
     female = bool(u[0] < 0.45) if sex is None else sex == "female"
     contrast = float(60 + 200 * u[2]) if u[1] < 0.5 else 0.0
     early = contrast * (0.6 + 0.7 * u[3])
@@ -145,17 +143,17 @@ def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None) -> 
         height=float((0.93 if female else 1.0) + 0.042 * n[1]),
         fat=float((15 if female else 11) * np.exp(0.5 * n[2])),
         width=float(1.0 + 0.05 * n[3] + 0.012 * n[2]),
-        depth=float(1.0 + 0.085 * n[4] + 0.02 * n[2]),
+        depth=float(1.09 + 0.085 * n[4] + 0.02 * n[2]),
         heart=float(1.0 + 0.10 * n[5]),
         heart_turn=float(0.16 * n[6]),
-        heart_shift=(float(6 * n[7]), float(4 * n[8])),
+        heart_shift=(float(9 + 6 * n[7]), float(4 * n[8])),
         muscle=float((0.85 if female else 1.05) + 0.15 * n[9]),
         breast=float(np.clip((28 + 14 * n[10] + 8 * n[2]), 4, 75)) if female else 0.0,
         gland=float(np.clip(0.45 + 0.25 * n[11], 0.05, 1)),
         contrast=contrast,
         right_contrast=float(early),
-        lung=float(-872 + 20 * n[12]),
-        gravity=float(35 + 14 * n[13]),
+        lung=float(-862 + 25 * n[12]),
+        gravity=float(50 + 18 * n[13]),
         tissue=float(52 + 7 * n[14]),
         bone=float(185 + 45 * n[15]),
         arms_up=bool(u[4] < 0.85),

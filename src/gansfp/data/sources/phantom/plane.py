@@ -58,13 +58,13 @@ class Plane:
 
     def fill(self, curve: Floats, value: float, warped: bool = True) -> None:
         """Paint the inside of a closed curve, shape (n, 2), in Hounsfield units."""
-        self._polygon(self._draw, self.to_raster(curve, warped), value)
+        self._draw.polygon(self.to_raster(curve, warped).ravel().tolist(), fill=value)
 
-    def fill_all(self, curves: Floats, value: float) -> None:
-        """Paint the insides of many closed curves of as many points, shape (m, n, 2)."""
-        raster = self.to_raster(curves.reshape(-1, 2)).reshape(curves.shape)
-        for points in raster:
-            self._polygon(self._draw, points, value)
+    def fill_all(self, curves: Floats, values: Floats) -> None:
+        """Paint the insides of closed curves, shape (m, n, 2), each in its own value, shape (m,)."""
+        raster = self.to_raster(curves.reshape(-1, 2)).reshape(len(curves), -1)
+        for points, value in zip(raster.tolist(), values.tolist(), strict=True):
+            self._draw.polygon(points, fill=value)
 
     def line(self, points: Floats, width: float, value: float, warped: bool = True) -> None:
         """Paint a smooth open line of some width in mm."""
@@ -81,7 +81,3 @@ class Plane:
         """Go on painting over other pixels, shape (side, side)."""
         self._image = Image.fromarray(pixels)
         self._draw = ImageDraw.Draw(self._image)
-
-    @staticmethod
-    def _polygon(draw: ImageDraw.ImageDraw, points: Floats, value: float) -> None:
-        draw.polygon(points.ravel().tolist(), fill=value)

@@ -23,7 +23,7 @@ from gansfp.data.sources.phantom.skeleton import (
 )
 from gansfp.data.sources.phantom.thorax import paint_heart, paint_lungs
 from gansfp.data.sources.phantom.vessels import Vessels, paint_great_vessels, paint_lung_trees
-from gansfp.data.sources.phantom.wall import body_outline, paint_shoulders, paint_wall
+from gansfp.data.sources.phantom.wall import paint_shoulders, paint_wall, shell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,15 +55,15 @@ class Setting:
 def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[float, float], float]:
     """How a patient is scanned: scanner, middle of the field (mm) and roll (radians)."""
     rng = patient.rng("scanner")
-    skin = patient.warp(body_outline(patient, 20.0), 20.0)
+    skin = patient.warp(shell(patient, 20.0).skin, 20.0)
     span = np.ptp(skin, axis=0)
     field = float(np.clip(max(span) * np.exp(rng.normal(0.03, 0.07)), 270, 500))
     sharp = rng.uniform() < 0.35
     cutoff = (0.62 if sharp else 0.42) * np.exp(0.12 * rng.standard_normal()) * setting.sharpness
-    dose = 12000 * np.exp(0.6 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
-    circle = 1.0 if rng.uniform() < 0.8 else 9.0
+    dose = 30000 * np.exp(0.6 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
+    circle = 1.0 if rng.uniform() < 0.65 else 9.0
     scanner = Scanner(field, float(dose), float(cutoff), 0.45 if sharp else 0.05, circle)
-    middle = skin.min(0) + span / 2 + rng.normal(0, (6, 8)) + (0, 10)
+    middle = skin.min(0) + span / 2 + rng.normal(0, (6, 10)) + (0, -6)
     return scanner, (float(middle[0]), float(middle[1])), float(rng.normal(0, 0.035))
 
 
@@ -106,8 +106,8 @@ def render(patient: Patient, vessels: Vessels, level: float, setting: Setting) -
 
 
 def _paint_outside(plane: Plane, patient: Patient, level: float) -> None:
-    skin = body_outline(patient, max(level, -20.0))
-    lowest = body_outline(patient, 20.0)[:, 1].max() * patient.scale[1]
+    skin = shell(patient, max(level, -20.0)).skin
+    lowest = shell(patient, 20.0).skin[:, 1].max() * patient.scale[1]
     paint_couch(plane, patient, float(lowest))
     paint_clothes(plane, patient, skin)
 
@@ -149,12 +149,13 @@ def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: 
 
 def _texture(patient: Patient, level: float, side: int) -> Pixels:
     """Uneven density of the lungs, the same for a patient's neighbouring slices."""
-    total = np.zeros((side, side), np.float32)
+    coarse = 128
+    total = np.zeros((coarse, coarse), np.float32)
     for thick, cells, size in ((24.0, 9, 9.0), (8.0, 45, 9.0)):
         low = int(np.floor(level / thick))
         share = level / thick - low
         norm = np.sqrt(share**2 + (1 - share) ** 2)
         for k, weight in ((low, 1 - share), (low + 1, share)):
-            field = smooth_field(patient.rng("texture", cells, k + 1000), side, cells)
+            field = smooth_field(patient.rng("texture", cells, k + 1000), coarse, cells)
             total += np.float32(size * weight / norm) * field
-    return total
+    return np.asarray(Image.fromarray(total).resize((side, side), Image.Resampling.BILINEAR))

@@ -120,14 +120,14 @@ def _filter(sinogram: Floats32, pitch: float, scanner: Scanner) -> Floats32:
 
 
 @lru_cache(maxsize=4)
-def _rays(side: int) -> tuple[NDArray[np.int32], int]:
-    """For each view and pixel the place in the refined projection, int32 (views, side^2)."""
-    views = int(np.clip(side, 64, 192))
+def _rays(side: int) -> tuple[NDArray[np.intp], int]:
+    """For each view and pixel the place in the refined projection, intp (views, side^2)."""
+    views = int(np.clip(3 * side // 4, 64, 192))
     bins = int(np.ceil(side * np.sqrt(2))) + 4
     angle = (np.arange(views) + 0.5) * np.pi / views
     axis = np.arange(side) - (side - 1) / 2
     place = np.cos(angle)[:, None, None] * axis + np.sin(angle)[:, None, None] * axis[:, None]
-    lookup = np.rint((place + (bins - 1) / 2) * _OVERSAMPLING).astype(np.int32)
+    lookup = np.rint((place + (bins - 1) / 2) * _OVERSAMPLING).astype(np.intp)
     return lookup.reshape(views, -1), bins
 
 

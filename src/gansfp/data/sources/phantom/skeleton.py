@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-CORTEX = 620.0
+CORTEX = 560.0
 _FIRST, _SPACING = -98.0, 24.5  # level of the first rib's head and of one vertebra, mm
 _PEAK = 0.80  # where along the wall a rib is lowest and gives way to cartilage
 
@@ -39,7 +39,7 @@ def paint_ribs(plane: Plane, patient: Patient, level: float) -> None:
         t = arc / arc[-1]
         for rib in range(12):
             head = _FIRST + _SPACING * rib + shift + single[rib, side]
-            drop = tilt * np.interp(rib, (0, 2, 7, 11), (30, 62, 92, 60))
+            drop = tilt * np.interp(rib, (0, 2, 7, 11), (36, 84, 124, 80))
             reach = 1.0 if rib < 8 else (0.86, 0.72, 0.5, 0.35)[rib - 8]
             _paint_rib(plane, patient, wall, out, t, level - head, drop, reach, size)
 
@@ -56,10 +56,12 @@ def _paint_rib(
     size: float,
 ) -> None:
     """One rib: `below` is the slice's height under its head; `drop` how far it falls forwards."""
+    tall = size * 6.2
+    if not -tall < below < drop + tall:
+        return
     course = drop * np.sin(np.clip(t / _PEAK, 0, 1) * np.pi / 2) ** 1.3
     rise = np.clip((t - _PEAK) / (1 - _PEAK), 0, 1)
     course = course - 0.45 * drop * rise
-    tall = size * 6.5
     inside = 1 - ((below - course) / tall) ** 2
     inside[(t > reach) | (t < 0.05)] = -1
     shown = inside > 0
@@ -69,13 +71,13 @@ def _paint_rib(
             continue
         part = slice(first, stop)
         bony = t[part].mean() < _PEAK - 0.02
-        thick = size * 4.6 * np.sqrt(inside[part])
+        thick = size * 3.9 * np.sqrt(inside[part])
         curve = _band(wall[part], out[part], 6.0 - thick, 6.0 + thick)
         if not bony:
             plane.fill(curve, 95.0 + 1.2 * max(0.0, patient.traits.age - 55))
             continue
         plane.fill(curve, CORTEX)
-        core = np.maximum(thick - 1.9, 0.1)
+        core = np.maximum(thick - 1.3, 0.1)
         inner = slice(1, -1)
         curve = _band(
             wall[part][inner], out[part][inner], (6.0 - core)[inner], (6.0 + core)[inner]
@@ -118,8 +120,8 @@ def paint_spine(plane: Plane, patient: Patient, level: float) -> None:
     centre = np.asarray(spine_centre(level))
     pedicles = 0.10 < phase < 0.62
     arch = _mirrored(_ARCH if pedicles else _LAMINA) * size * (1.0, plump[1]) + centre
-    plane.fill(arch, CORTEX - 120)
-    core = _shrunk(arch, 1.7)
+    plane.fill(arch, CORTEX - 140)
+    core = _shrunk(arch, 1.2)
     plane.fill(core, dense + 60)
     canal = ellipse(centre + (0, 19.5 * size), (9.0 * size, 7.5 * size))
     plane.fill(ellipse(centre + (0, 19.5 * size), (10.5 * size, 9.0 * size)), CORTEX - 200)
@@ -129,7 +131,7 @@ def paint_spine(plane: Plane, patient: Patient, level: float) -> None:
     body = patient.bumps("vertebra", body, level)
     disc = phase > 0.86
     plane.fill(body, 260.0 if disc else CORTEX)
-    plane.fill(_shrunk(body, 2.0), 90.0 if disc else dense + 15)
+    plane.fill(_shrunk(body, 1.3), 90.0 if disc else dense + 15)
     if not disc:
         plane.fill(_shrunk(body, 8.0), dense - 10)
 
@@ -161,8 +163,8 @@ def paint_sternum(plane: Plane, patient: Patient, level: float) -> None:
     v = np.array([0, -0.8, -0.95, -0.8, -0.95, -0.8, 0, 0.85, 0.9, 0.95, 0.9, 0.85])
     points = np.stack([u * wide, v * thick + bend * u * u + tilt * u * wide], axis=1) + centre
     curve = closed_curve(points)
-    plane.fill(curve, CORTEX - 80)
-    plane.fill(_shrunk(curve, 1.7), patient.traits.bone - 60)
+    plane.fill(curve, CORTEX - 160)
+    plane.fill(_shrunk(curve, 1.2), patient.traits.bone - 70)
 
 
 def paint_shoulder(plane: Plane, patient: Patient, level: float) -> None:

@@ -5,6 +5,7 @@ x runs to the patient's left, y to the back, z downwards from the carina.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,7 +34,7 @@ CAGE = Profile(
 
 # One half of the cage, from the midline in front to the midline behind, over half width and depth.
 _CAGE_HALF = (
-    (0.0, -0.88), (0.24, -0.95), (0.48, -0.88), (0.72, -0.66), (0.91, -0.32), (1.0, 0.06),
+    (0.0, -0.88), (0.24, -0.95), (0.50, -0.91), (0.76, -0.71), (0.93, -0.36), (1.0, 0.06),
     (0.98, 0.40), (0.86, 0.70), (0.66, 0.92), (0.44, 1.02), (0.22, 1.06), (0.0, 1.07),
 )  # fmt: skip
 
@@ -50,15 +51,15 @@ _LUNG = np.array(
         [(0.20, -0.62), (0.34, -0.78), (0.52, -0.78), (0.74, -0.60), (0.91, -0.30), (0.98, 0.06),
          (0.96, 0.40), (0.85, 0.68), (0.66, 0.89), (0.46, 0.96), (0.30, 0.88), (0.22, 0.72),
          (0.20, 0.52), (0.19, 0.32), (0.20, 0.08), (0.19, -0.18), (0.18, -0.42)],
-        [(0.07, -0.78), (0.22, -0.90), (0.48, -0.86), (0.72, -0.65), (0.91, -0.32), (1.0, 0.06),
+        [(0.07, -0.78), (0.22, -0.90), (0.50, -0.90), (0.76, -0.70), (0.93, -0.36), (1.0, 0.06),
          (0.97, 0.41), (0.86, 0.69), (0.66, 0.90), (0.45, 0.97), (0.28, 0.90), (0.20, 0.74),
-         (0.18, 0.54), (0.16, 0.32), (0.19, 0.08), (0.16, -0.20), (0.10, -0.54)],
-        [(0.04, -0.80), (0.22, -0.92), (0.48, -0.87), (0.72, -0.65), (0.91, -0.32), (1.0, 0.06),
+         (0.17, 0.53), (0.12, 0.34), (0.18, 0.08), (0.15, -0.20), (0.08, -0.54)],
+        [(0.04, -0.80), (0.22, -0.92), (0.50, -0.90), (0.76, -0.70), (0.93, -0.36), (1.0, 0.06),
          (0.98, 0.40), (0.86, 0.70), (0.66, 0.91), (0.45, 0.99), (0.27, 0.92), (0.19, 0.75),
-         (0.18, 0.55), (0.13, 0.35), (0.17, 0.08), (0.15, -0.22), (0.07, -0.56)],
-        [(0.10, -0.78), (0.26, -0.90), (0.50, -0.86), (0.72, -0.65), (0.91, -0.32), (1.0, 0.06),
+         (0.17, 0.54), (0.07, 0.36), (0.12, 0.10), (0.12, -0.22), (0.04, -0.58)],
+        [(0.10, -0.78), (0.26, -0.90), (0.52, -0.88), (0.76, -0.69), (0.93, -0.35), (1.0, 0.06),
          (0.98, 0.40), (0.86, 0.70), (0.66, 0.92), (0.45, 1.00), (0.27, 0.93), (0.20, 0.77),
-         (0.18, 0.57), (0.13, 0.38), (0.15, 0.12), (0.17, -0.20), (0.14, -0.54)],
+         (0.17, 0.56), (0.07, 0.38), (0.10, 0.12), (0.14, -0.20), (0.10, -0.56)],
         [(0.24, -0.66), (0.36, -0.80), (0.54, -0.80), (0.73, -0.62), (0.91, -0.30), (1.0, 0.06),
          (0.98, 0.40), (0.86, 0.70), (0.66, 0.92), (0.45, 1.01), (0.27, 0.94), (0.20, 0.80),
          (0.19, 0.60), (0.17, 0.42), (0.20, 0.14), (0.22, -0.16), (0.23, -0.44)],
@@ -74,19 +75,22 @@ LUNG_TOP, LUNG_BASE = -116.0, 215.0
 
 # Chambers: middle and half axes (x, y, z), roll in the plane; mm.
 CHAMBERS = {
-    "right_atrium": ((-31, -24, 62), (23, 29, 40), 0.25),
+    "right_atrium": ((-25, -24, 62), (23, 29, 40), 0.25),
     "left_atrium": ((3, 9, 44), (35, 19, 27), 0.05),
     "right_ventricle": ((10, -50, 72), (41, 24, 46), 0.30),
     "left_ventricle": ((37, -26, 78), (40, 28, 46), -0.62),
 }
 
 
+@lru_cache(maxsize=16)
 def cage_outline(level: float) -> Floats:
     """Inside of the rib cage without the spine, from the front over the left; shape (176, 2)."""
     width, depth, middle = CAGE(level)
     half = np.asarray(_CAGE_HALF)
     points = np.concatenate([half, half[-2:0:-1] * (-1, 1)])
-    return closed_curve(points * (width, depth) + (0.0, middle))
+    curve = closed_curve(points * (width, depth) + (0.0, middle))
+    curve.setflags(write=False)  # shared by the callers
+    return curve
 
 
 def lung_corners(level: float) -> Floats:
@@ -161,12 +165,16 @@ def paint_heart(plane: Plane, patient: Patient, level: float) -> None:
     traits = patient.traits
     blood = 42 + traits.contrast
     right = 42 + traits.right_contrast
-    hulls = [chamber(patient, name, level, 7.0) for name in CHAMBERS]
-    shown = [hull for hull in hulls if hull is not None]
+    wall = traits.tissue + 0.25 * traits.contrast
+    cuts = [chamber(patient, name, level, 3.0) for name in CHAMBERS]
+    shown = [outline for outline in cuts if outline is not None]
     if not shown:
         return
-    plane.fill(patient.bumps("heart", convex_hull(np.concatenate(shown)), level), -75.0)
-    wall = traits.tissue + 0.25 * traits.contrast
+    hull = patient.bumps("heart", convex_hull(np.concatenate(shown)), level)
+    middle = hull.mean(0)
+    arm = np.maximum(np.sqrt(((hull - middle) ** 2).sum(1, keepdims=True)), 1.0)
+    plane.fill(hull + (hull - middle) / arm * 3.5, -80.0)
+    plane.fill(hull, wall - 12)
     thickness = {"left_ventricle": 9.0, "right_ventricle": 2.5, "left_atrium": 1.5}
     for name in ("right_atrium", "left_atrium", "right_ventricle", "left_ventricle"):
         outer = chamber(patient, name, level, 1.0)

@@ -19,17 +19,18 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-LEVELS = 9
-_REACH = 0.55  # of the way from a fork to the middle of what the branch feeds
-_MURRAY = 2.5
+LEVELS = 10
+_REACH = 0.42  # of the way from a fork to the middle of what the branch feeds
+_MURRAY = 2.6
+_MARGIN = 3.0  # mm around a plane in which branches are kept
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A batch of binary trees, their pieces in order of depth.
+    """Pieces of a batch of binary trees, in order of depth.
 
     Attributes:
-        tubes: All pieces.
+        tubes: The pieces.
         depth: Of each piece, shape (n,); 0 at the root.
         owner: Which tree of the batch, shape (n,).
     """
@@ -39,7 +40,13 @@ class Tree:
     owner: NDArray[np.int64]
 
 
-def grow(roots: Floats, points: Floats, rng: np.random.Generator, tip: float) -> Tree:
+def grow(
+    roots: Floats,
+    points: Floats,
+    rng: np.random.Generator,
+    tip: float,
+    level: float | None = None,
+) -> Tree:
     """Grow trees from their roots to all points.
 
     Args:
@@ -47,48 +54,64 @@ def grow(roots: Floats, points: Floats, rng: np.random.Generator, tip: float) ->
         points: What each must feed, shape (T, 2^LEVELS, 3), mm.
         rng: Where chance comes from.
         tip: Radius of the finest branches, mm.
+        level: Leave out branches that cannot come near the plane at this z; those that remain are the
+            same as without. None: grow all.
 
     Returns:
-        Trees with 2^(LEVELS + 1) - 2 pieces each.
+        At most 2^(LEVELS + 1) - 2 pieces for each tree.
     """
     count, leaves, _ = points.shape
-    weight = np.exp(0.5 * rng.standard_normal((count, leaves)))
-    groups, fed = points[:, None], weight[:, None]
-    ends, direction = roots[:, None], np.zeros((count, 1, 3))
-    radius = tip * fed.sum(2) ** (1 / _MURRAY)
-    pieces: list[tuple[Floats, Floats, Floats, Floats]] = []
-    depths, owners = [], []
+    fed = np.exp(0.5 * rng.standard_normal((count, leaves)))
+    groups, ends, direction = points, roots, np.zeros((count, 3))
+    node = np.arange(count)
+    radius = tip * fed.sum(1) ** (1 / _MURRAY)
+    pieces, depths, owners = [], [], []
     for depth in range(LEVELS):
-        groups, fed = _halve(groups, fed, direction, rng)
-        starts = np.repeat(ends, 2, axis=1)
-        parents = np.repeat(radius, 2, axis=1)
-        radius = tip * fed.sum(2) ** (1 / _MURRAY)
-        reach = 1.0 if depth == LEVELS - 1 else _REACH * rng.uniform(0.75, 1.25, (*radius.shape, 1))
-        way = groups.mean(2) - starts
+        # Chance for every node there could be: what is left out moves nobody's.
+        chance = rng.random((count << depth, 8), dtype=np.float32)[node]
+        groups, fed = _halve(groups, fed, direction, chance[:, :6])
+        starts, parents = np.repeat(ends, 2, axis=0), np.repeat(radius, 2)
+        node = np.stack([2 * node, 2 * node + 1], axis=1).ravel()
+        reach = np.float32(1.0)
+        if depth < LEVELS - 1:
+            reach = _REACH * (0.75 + 0.5 * chance[:, 6:].reshape(-1, 1))
+        if level is not None:
+            kept = _meets(groups, starts, parents, level)
+            groups, fed, starts = groups[kept], fed[kept], starts[kept]
+            parents, node = parents[kept], node[kept]
+            reach = reach[kept] if np.ndim(reach) else reach
+        radius = tip * fed.sum(1) ** (1 / _MURRAY)
+        way = groups.mean(1) - starts
         ends = starts + reach * way
-        pieces.append((starts, ends, np.minimum(1.05 * radius, parents), radius))
-        direction = way / np.maximum(np.sqrt((way**2).sum(2, keepdims=True)), 1e-9)
-        depths.append(np.full(radius.size, depth))
-        owners.append(np.repeat(np.arange(count), radius.shape[1]))
-    joined = [np.concatenate([p[k].reshape(-1, *p[k].shape[2:]) for p in pieces]) for k in range(4)]
-    return Tree(Tubes(*joined), np.concatenate(depths), np.concatenate(owners))
+        pieces.append(Tubes(starts, ends, np.minimum(1.05 * radius, parents), radius))
+        direction = way / np.maximum(np.sqrt((way**2).sum(1, keepdims=True)), 1e-9)
+        depths.append(np.full(len(node), depth))
+        owners.append(node >> (depth + 1))
+    return Tree(Tubes.joined(pieces), np.concatenate(depths), np.concatenate(owners))
+
+
+def _meets(groups: Floats, starts: Floats, parents: Floats, level: float) -> NDArray[np.bool_]:
+    """Branches that stay between their start and what they feed, and may meet a plane."""
+    z = groups[..., 2]
+    low = np.minimum(z.min(1), starts[:, 2]) - parents - _MARGIN
+    high = np.maximum(z.max(1), starts[:, 2]) + parents + _MARGIN
+    return (low < level) & (level < high)
 
 
 def _halve(
-    groups: Floats, fed: Floats, direction: Floats, rng: np.random.Generator
+    groups: Floats, fed: Floats, direction: Floats, chance: NDArray[np.float32]
 ) -> tuple[Floats, Floats]:
-    """Split each group of points at the median across the widest direction, shape (T, G, m, 3)."""
-    trees, number, size, _ = groups.shape
-    offset = groups - groups.mean(2, keepdims=True)
-    spread = np.sqrt((offset**2).mean(2)) * rng.uniform(0.7, 1.3, (trees, number, 3))
+    """Split each group of points, shape (G, m, 3), at the median across its widest direction."""
+    number, size, _ = groups.shape
+    offset = groups - groups.mean(1, keepdims=True)
+    spread = np.sqrt((offset**2).mean(1)) * (0.7 + 0.6 * chance[:, :3])
     # Prefer a plane that holds the branch's own direction: its normal is across.
     spread *= 1.0 - 0.8 * np.abs(direction)
-    normal = (spread == spread.max(2, keepdims=True)) + 0.25 * rng.standard_normal(spread.shape)
-    order = np.argsort(np.einsum("tgmd,tgd->tgm", offset, normal), axis=2, kind="stable")
-    groups = np.take_along_axis(groups, order[..., None], axis=2)
-    fed = np.take_along_axis(fed, order, axis=2)
-    shape = trees, 2 * number, size // 2
-    return groups.reshape(*shape, 3), fed.reshape(shape)
+    normal = (spread == spread.max(1, keepdims=True)) + 0.9 * (chance[:, 3:] - 0.5)
+    order = np.argsort((offset * normal[:, None]).sum(2), axis=1, kind="stable")
+    place = (order + np.arange(0, number * size, size)[:, None]).ravel()
+    groups = groups.reshape(-1, 3)[place].reshape(2 * number, size // 2, 3)
+    return groups, fed.ravel()[place].reshape(2 * number, size // 2)
 
 
 def beside(tubes: Tubes, gap: float = 0.6) -> Tubes:
@@ -104,5 +127,5 @@ def beside(tubes: Tubes, gap: float = 0.6) -> Tubes:
     axis = tubes.stop - tubes.start
     side = np.stack([-axis[:, 1], axis[:, 0], 0.3 * np.abs(axis[:, 2]) + 1e-6], axis=1)
     side /= np.maximum(np.sqrt((side**2).sum(1, keepdims=True)), 1e-9)
-    moved = tubes.shifted(side * (2 * tubes.stop_radius + gap)[:, None])
-    return Tubes(moved.start, moved.stop, 0.9 * moved.start_radius, 0.9 * moved.stop_radius)
+    moved = tubes.shifted(side * (1.75 * tubes.stop_radius + gap)[:, None])
+    return Tubes(moved.start, moved.stop, 0.75 * moved.start_radius, 0.75 * moved.stop_radius)

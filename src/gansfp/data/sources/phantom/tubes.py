@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_STATIONS = 9
+_STATIONS, _CAP = 6, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,14 @@ class Tubes:
         line = open_curve(np.asarray(rows, dtype=np.float64))
         return cls(line[:-1, :3], line[1:, :3], line[:-1, 3], line[1:, 3])
 
+    @classmethod
+    def joined(cls, parts: Sequence[Tubes]) -> Tubes:
+        """All of several lots of tubes."""
+        if not parts:
+            return cls(np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0), np.zeros(0))
+        rows = [(p.start, p.stop, p.start_radius, p.stop_radius) for p in parts]
+        return cls(*(np.concatenate(column) for column in zip(*rows, strict=True)))
+
     def grown(self, extra: float) -> Tubes:
         """The same tubes with a wall of some mm around them."""
         return Tubes(self.start, self.stop, self.start_radius + extra, self.stop_radius + extra)
@@ -54,40 +62,46 @@ class Tubes:
         parts = (self.start, self.stop, self.start_radius, self.stop_radius)
         return Tubes(*(part[chosen] for part in parts))
 
-    def near(self, level: float) -> NDArray[np.bool_]:
-        """Which tubes a plane meets, shape (n,)."""
-        radius = np.maximum(self.start_radius, self.stop_radius)
+    def near(self, level: float, thick: float = 0.0) -> NDArray[np.bool_]:
+        """Which tubes a slab of some thickness around a plane meets, shape (n,)."""
+        radius = np.maximum(self.start_radius, self.stop_radius) + thick / 2
         low = np.minimum(self.start[:, 2], self.stop[:, 2]) - radius
         high = np.maximum(self.start[:, 2], self.stop[:, 2]) + radius
         return (low < level) & (level < high)
 
+    def share(self, thick: float) -> Floats:
+        """How much of a slab's thickness each tube fills where it crosses, shape (n,), 0 to 1.
 
-def cut(tubes: Tubes, level: float) -> Floats:
-    """Outlines of the cuts of tubes with the plane at a level.
+        A tube along z fills all of it; one in the plane, only its diameter.
+        """
+        axis = self.stop - self.start
+        length = np.maximum(np.sqrt((axis**2).sum(1)), 1e-9)
+        width = (self.start_radius + self.stop_radius) / thick
+        return np.minimum(1.0, np.maximum(np.abs(axis[:, 2]) / length, width))
 
-    A tube is swept by a ball whose radius changes evenly. The plane cuts the ball at parameter t
-    in a disc of radius sqrt(r(t)^2 - h(t)^2), h the centre's height above the plane; the outline
-    runs along both sides of these discs and around the first and the last.
+
+def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:
+    """Outlines of the cuts of tubes with a slab.
+
+    A tube is swept by a ball whose radius changes evenly. A plane at height h(t) from the ball's
+    middle cuts it in a disc of radius sqrt(r(t)^2 - h(t)^2); in a slab the nearest plane counts.
+    The outline runs along both sides of these discs and around the first and the last.
 
     Args:
-        tubes: Any number of tubes.
-        level: The plane's z in mm.
+        tubes: The m tubes that the slab meets (`near`).
+        level: z of the slab's middle in mm.
+        thick: Its thickness in mm.
 
     Returns:
-        For each of the m tubes that are met, a closed outline in mm, shape (m, 2 x 9 + 8, 2).
+        Closed outlines in mm, shape (m, 18, 2).
     """
-    tubes = tubes[tubes.near(level)]
     axis = tubes.stop - tubes.start
     slope, height = axis[:, 2], tubes.start[:, 2] - level
     taper = tubes.stop_radius - tubes.start_radius
-    # Where |h(t)| = r(t): two linear equations, clipped to the piece.
+    # Where |h(t)| = r(t) + thick / 2: two linear equations, clipped to the piece.
+    reach = tubes.start_radius + thick / 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        ends = np.stack(
-            [
-                (tubes.start_radius - height) / (slope - taper),
-                (-tubes.start_radius - height) / (slope + taper),
-            ]
-        )
+        ends = np.stack([(reach - height) / (slope - taper), (-reach - height) / (slope + taper)])
     ends = np.sort(np.nan_to_num(ends, nan=0.0, posinf=2.0, neginf=-1.0), axis=0)
     flat = np.abs(slope) <= np.abs(taper) + 1e-9
     first = np.where(flat, 0.0, np.clip(ends[0], 0, 1))
@@ -95,17 +109,18 @@ def cut(tubes: Tubes, level: float) -> Floats:
     t = first[:, None] + (last - first)[:, None] * np.linspace(0, 1, _STATIONS)
     centre = tubes.start[:, None, :2] + t[..., None] * axis[:, None, :2]
     radius = tubes.start_radius[:, None] + t * taper[:, None]
-    width = np.sqrt(np.maximum(radius**2 - (height[:, None] + t * slope[:, None]) ** 2, 0.0))
+    away = np.maximum(np.abs(height[:, None] + t * slope[:, None]) - thick / 2, 0.0)
+    width = np.sqrt(np.maximum(radius**2 - away**2, 0.0))
     return _outline(centre, width, axis[:, :2])
 
 
 def _outline(centre: Floats, width: Floats, axis: Floats) -> Floats:
-    """Envelope of discs along a line: two sides and two half circles, shape (n, 26, 2)."""
+    """Envelope of discs along a line: two sides and two half circles, shape (n, 18, 2)."""
     length = np.sqrt((axis**2).sum(1, keepdims=True))
     along = np.where(length > 1e-9, axis / np.maximum(length, 1e-9), np.array([1.0, 0.0]))
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     side = width[..., None] * across[:, None]
-    angle = np.arange(1, 5) * (np.pi / 5)
+    angle = np.arange(1, _CAP + 1) * (np.pi / (_CAP + 1))
     cap = np.sin(angle)[:, None] * along[:, None] + np.cos(angle)[:, None] * across[:, None]
     stop_cap = centre[:, -1:] + width[:, -1:, None] * cap
     start_cap = centre[:, :1] - width[:, :1, None] * cap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,72 +55,107 @@ def _place(outline: Floats) -> Floats:
     return np.concatenate([t[:half], t[::-1][: len(outline) - half]])
 
 
-def muscle_outline(patient: Patient, level: float) -> Floats:
-    """Outside of the muscles around the cage, from the front over the left."""
+@lru_cache(maxsize=16)
+def _frame(level: float) -> tuple[Floats, Floats, Floats, Floats]:
+    """Rib cage, place around it, directions outwards, and thickness of muscle, at a level."""
     cage = cage_outline(level)
     place = _place(cage)
-    thick = np.interp(place, _ANGLES, _MUSCLE(level))
-    over = np.maximum(thick - 11, 0) * patient.traits.muscle
-    curve = cage + normals(cage, 6) * (np.minimum(thick, 11) + over)[:, None]
-    return patient.bumps("muscle", curve, level)
+    return cage, place, normals(cage, 7), np.interp(place, _ANGLES, _MUSCLE(level))
 
 
-def body_outline(patient: Patient, level: float) -> Floats:
-    """The skin of the trunk without breasts and shoulders."""
-    cage = cage_outline(level)
-    place = _place(cage)
-    thick = np.interp(place, _ANGLES, _MUSCLE(level))
-    over = np.maximum(thick - 11, 0) * patient.traits.muscle
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What is around the rib cage at one level, from the front over the left; shape (K,) or (K, 2).
+
+    Attributes:
+        cage: Inside of the rib cage.
+        place: How far around the half cage each point is, 0 in front to 1 behind.
+        out: Directions outwards.
+        muscle: Thickness in mm; the inner 11 mm are ribs and what holds them.
+        fat: Thickness of the fat under the skin.
+        gland: Thickness of the gland in the breasts.
+        skin: Outline of the body.
+    """
+
+    cage: Floats
+    place: Floats
+    out: Floats
+    muscle: Floats
+    fat: Floats
+    gland: Floats
+    skin: Floats
+
+
+@lru_cache(maxsize=4)
+def shell(patient: Patient, level: float) -> Shell:
+    """The trunk's wall without shoulders."""
+    cage, place, out, thick = _frame(level)
+    muscle = np.minimum(thick, 11) + np.maximum(thick - 11, 0) * patient.traits.muscle
+    fat = _fat(patient, level, place)
+    breast, gland = _breast(patient, level, place)
+    skin = patient.bumps("body", cage + out * (muscle + fat + breast + 2)[:, None], level)
+    flat = skin[:, 1].max() - 8  # the body's weight flattens the back on the table
+    skin[:, 1] = np.where(skin[:, 1] > flat, flat + 0.3 * (skin[:, 1] - flat), skin[:, 1])
+    return Shell(cage, place, out, muscle, fat, gland, skin)
+
+
+def _fat(patient: Patient, level: float, place: Floats) -> Floats:
+    """Thickness of fat under the skin around the cage in mm, with rolls at the flanks."""
+    rng = patient.rng("fat")
     fat = patient.traits.fat * np.interp(place, _ANGLES, _FAT(level))
-    total = np.minimum(thick, 11) + over + fat + 3
-    curve = cage + normals(cage, 8) * total[:, None]
-    curve = patient.bumps("body", curve, level)
-    back = curve[:, 1].max()
-    flat = back - 7  # the body's weight flattens the back on the table
-    curve[:, 1] = np.where(curve[:, 1] > flat, flat + 0.35 * (curve[:, 1] - flat), curve[:, 1])
-    return curve
+    half = len(place) // 2
+    for side in (slice(0, half), slice(half, None)):
+        centre, width = rng.uniform(0.42, 0.68), rng.uniform(0.12, 0.22)
+        height = max(0.0, rng.normal(3, 6)) * (0.6 + patient.traits.fat / 30)
+        height *= 1 + 0.5 * np.sin(level / 30 + rng.uniform(0, 6))
+        fat[side] += height * np.exp(-(((place[side] - centre) / width) ** 2))
+    return fat
 
 
-def _breasts(patient: Patient, level: float) -> list[tuple[Floats, Floats]]:
-    """Outline and gland of both breasts at a level."""
+def _breast(patient: Patient, level: float, place: Floats) -> tuple[Floats, Floats]:
+    """Height of the breasts over the fat, and of the gland in them, around the cage in mm."""
     traits = patient.traits
-    rise = np.exp(-(((level - 38) / 52) ** 2)) - 0.12
+    height, gland = np.zeros(len(place)), np.zeros(len(place))
+    rise = np.exp(-(((level - 38) / 55) ** 2)) - 0.10
     if traits.breast <= 0 or rise <= 0:
-        return []
+        return height, gland
     rng = patient.rng("breasts")
-    found = []
-    for side in (-1, 1):
-        fall = np.clip(0.55 + 0.25 * rng.standard_normal(), 0.1, 1.1)  # to the side
-        height = traits.breast * rise * np.exp(0.08 * rng.standard_normal())
-        centre = np.array([side * (74 + 26 * fall), -88 + 28 * fall])
-        radii = 50 + 0.25 * height, 24 + height
-        roll = side * (0.25 + 0.55 * fall)
-        name = "left" if side > 0 else "right"
-        skin = ellipse(centre, radii, roll)
-        skin = patient.bumps(f"breast_{name}", skin, level)
-        gland = ellipse(
-            centre - np.array([0, 0.45 * height]),
-            (radii[0] * 0.62 * traits.gland**0.5, (8 + 0.62 * height) * traits.gland**0.5),
-            roll,
-        )
-        found.append((skin, patient.bumps(f"gland_{name}", gland, level)))
-    return found
+    half, fall = len(place) // 2, rng.uniform(0, 0.12)
+    for side in (slice(0, half), slice(half, None)):
+        centre = 0.23 + fall + rng.normal(0, 0.02)
+        size = traits.breast * rise * np.exp(0.10 * rng.standard_normal())
+        away = (place[side] - centre) / np.where(place[side] < centre, 0.20, 0.24)
+        height[side] = size * np.where(np.abs(away) < 1, np.cos(away * np.pi / 2), 0) ** 1.3
+        wide = np.where(np.abs(away) < 0.7, np.cos(away * np.pi / 1.4), 0)
+        gland[side] = (6 + size) * traits.gland * 0.8 * np.sqrt(np.maximum(wide, 0))
+    return height, gland
 
 
 def paint_wall(plane: Plane, patient: Patient, level: float) -> None:
     """Skin, fat, breasts, muscle and the fat between muscles."""
-    body = body_outline(patient, level)
-    breasts = _breasts(patient, level)
-    skins = [body, *(skin for skin, _ in breasts)]
-    for skin in skins:
-        plane.fill(skin, 5.0)
-    for skin in skins:
-        plane.fill(_inwards(skin, 1.8), FAT)
-    for _, gland in breasts:
-        plane.fill(gland, -20.0)
-    muscle = muscle_outline(patient, level)
+    wall = shell(patient, level)
+    plane.fill(wall.skin, -10.0)
+    plane.fill(_inwards(wall.skin, 1.5), FAT)
+    _paint_glands(plane, patient, wall)
+    muscle = patient.bumps("muscle", wall.cage + wall.out * wall.muscle[:, None], level)
     plane.fill(muscle, patient.traits.tissue)
-    _paint_planes(plane, patient, level)
+    _paint_planes(plane, patient, wall)
+    _paint_back(plane, patient, level)
+
+
+def _paint_glands(plane: Plane, patient: Patient, wall: Shell) -> None:
+    """Gland in the breasts, between the fat before and behind it."""
+    under = wall.muscle + 0.5 * wall.fat
+    half = len(under) // 2
+    for side, name in ((slice(0, half), "gland_left"), (slice(half, None), "gland_right")):
+        shown = wall.gland[side] > 0.5
+        if shown.sum() < 4:
+            continue
+        base, way = wall.cage[side][shown], wall.out[side][shown]
+        low = base + way * under[side][shown][:, None]
+        high = low + way * wall.gland[side][shown][:, None]
+        curve = patient.bumps(name, np.concatenate([low, high[::-1]]), plane.level)
+        plane.fill(curve, 20.0 - 70 * (1 - patient.traits.gland))
 
 
 def _inwards(curve: Floats, margin: float) -> Floats:
@@ -127,29 +164,23 @@ def _inwards(curve: Floats, margin: float) -> Floats:
     return curve + normals(curve, 2) * (-margin if turn > 0 else margin)
 
 
-def _paint_planes(plane: Plane, patient: Patient, level: float) -> None:
-    """Fat between the layers of muscle, and between the ribs and the layers."""
+def _paint_planes(plane: Plane, patient: Patient, wall: Shell) -> None:
+    """Lenses of fat between the layers of muscle, and between the ribs and the layers."""
     rng = patient.rng("planes")
-    cage = cage_outline(level)
-    place, out = _place(cage), normals(cage, 4)
-    thick = np.interp(place, _ANGLES, _MUSCLE(level))
-    half = len(cage) // 2
-    for side in (0, 1):
-        part = slice(0, half) if side == 0 else slice(half, len(cage))
+    half = len(wall.cage) // 2
+    for part in (slice(0, half), slice(half, None)):
+        place, muscle = wall.place[part], wall.muscle[part]
         for low, high, depth in ((0.10, 0.40, 0.0), (0.42, 0.86, 0.15), (0.84, 0.97, 0.3)):
             begin, end = low + rng.normal(0, 0.03), high + rng.normal(0, 0.03)
-            width = (1.2 + 0.10 * patient.traits.fat) * np.exp(0.35 * rng.standard_normal())
-            chosen = np.flatnonzero((place[part] > begin) & (place[part] < end))
-            if len(chosen) < 5:
+            width = (0.8 + 0.07 * patient.traits.fat) * np.exp(0.35 * rng.standard_normal())
+            chosen = (place > begin) & (place < end)
+            if chosen.sum() < 5 or (muscle[chosen] > 13.5).mean() <= 0.5:
                 continue
-            offset = 11.5 + depth * np.maximum(thick[part][chosen] - 12, 0)
-            line = cage[part][chosen] + out[part][chosen] * offset[:, None]
-            swell = width * np.sin(np.linspace(0, np.pi, len(chosen)))[:, None]
-            move = out[part][chosen] * swell
-            room = (thick[part][chosen] > 13.5).mean()
-            if room > 0.5:
-                plane.fill(np.concatenate([line - move * 0.4, (line + move)[::-1]]), FAT + 12)
-    _paint_back(plane, patient, level)
+            offset = 11.5 + depth * np.maximum(muscle[chosen] - 12, 0)
+            out = wall.out[part][chosen]
+            line = wall.cage[part][chosen] + out * offset[:, None]
+            move = out * width * np.sin(np.linspace(0, np.pi, len(out)))[:, None]
+            plane.fill(np.concatenate([line - move * 0.4, (line + move)[::-1]]), FAT + 12)
 
 
 def _paint_back(plane: Plane, patient: Patient, level: float) -> None:
