@@ -1,6 +1,6 @@
 """Take archives of ImageCLEF's size through every command, and measure time and memory.
 
-    python experiments/contest_shape/run.py [OUTPUT] [--divide N] [--only WORD]
+    python experiments/contest_shape/run.py [OUTPUT] [--divide N] [--task TASK] [--only WORD]
 
 Both archives are drawn by a program (256x256 palette PNG): membership has 5,000 + 2,000 generated,
 200 labelled and 500 unknown real images; attribution 25,000 unknown images. Then `gansfp inspect`,
@@ -46,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("output", type=Path, nargs="?", default=Path("contest-shape-output"))
     parser.add_argument("--divide", type=int, default=1, help="so many times fewer images")
+    parser.add_argument("--task", choices=TASKS, help="only this task")
     parser.add_argument("--only", default="", help="only steps and recipes that hold this word")
     parser.add_argument("--make", choices=TASKS, help="draw one archive and end")
     options = parser.parse_args()
@@ -58,6 +59,8 @@ def main() -> None:
         table = csv.DictWriter(stream, FIELDS, lineterminator="\n")
         table.writeheader()
         for task in TASKS:
+            if options.task not in (None, task):
+                continue
             for row in steps(output, task, options.divide, options.only):
                 table.writerow({"task": task, **row})
                 stream.flush()

@@ -109,12 +109,13 @@ class Features:
         return vectors
 
     def spec(self) -> dict[str, Any]:
-        """Describe the map by plain values; where the cache lies is no part of it."""
+        """Describe the map by plain values, and where it keeps embeddings: `predict` finds them."""
         return {
             "kind": "features",
             "backbone": asdict(self.backbone),
             "normalize": self.normalize,
             "batch_size": self.batch_size,
+            "cache_dir": self.cache_dir,
         }
 
 

@@ -63,7 +63,7 @@ def test_features_are_unit_vectors(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "representation",
-    [Pixels(), Pixels(16), NCC(4), Features(BackboneSpec("resnet18", "none"), normalize=False)],
+    [Pixels(), Pixels(16), NCC(4), Features(BackboneSpec("resnet18", "none"), cache_dir="x")],
     ids=str,
 )
 def test_spec_goes_through_json(representation: Pixels | NCC | Features) -> None:

@@ -13,7 +13,7 @@ from scipy.spatial.distance import cdist
 from gansfp.errors import UserError
 from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import NCC, Pixels
-from gansfp.methods.distance import statistics
+from gansfp.methods.distance import estimator, statistics
 from gansfp.methods.distance.estimator import DistanceEstimator, exclusion_keys
 
 Data = Any
@@ -33,6 +33,15 @@ def test_nearest_is_brute_force(membership: Data, k: int) -> None:
     scores = DistanceEstimator(k=k).fit(membership).predict(membership, rows)
     full = cdist(_pixels(membership, rows), _pixels(membership, membership.generated_rows))
     np.testing.assert_allclose(scores, -np.sort(full, axis=1)[:, :k].mean(axis=1), rtol=1e-6)
+
+
+def test_blocks_change_no_score(membership: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = membership.benchmark.candidates("test")
+    whole = DistanceEstimator().fit(membership).predict(membership, rows)
+    monkeypatch.setattr(estimator, "_ENCODED", 3)
+    monkeypatch.setattr(estimator, "_BLOCK", 5)
+    parts = DistanceEstimator().fit(membership).predict(membership, rows)
+    assert parts.tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("k_pool", [1, 5])

@@ -33,6 +33,7 @@ Rule = Literal["distance", "vote"]
 _FILE = "distance.json"
 _OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
 _BLOCK = 2048
+_ENCODED = 512
 
 
 class DistanceEstimator(Estimator):
@@ -213,7 +214,16 @@ class DistanceEstimator(Estimator):
         return rows
 
     def _encode(self, benchmark: Benchmark, rows: Rows) -> Vectors:
-        return self.representation.encode(benchmark.images(rows))
+        """Encode block by block, so that a contest's images are not copied as a whole."""
+        vectors: Vectors | None = None
+        for start in range(0, len(rows), _ENCODED):
+            part = self.representation.encode(benchmark.images(rows[start : start + _ENCODED]))
+            if vectors is None:
+                vectors = np.empty((len(rows), part.shape[1]), part.dtype)
+            vectors[start : start + len(part)] = part
+        return (
+            vectors if vectors is not None else self.representation.encode(benchmark.images(rows))
+        )
 
 
 def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
