@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gansfp.data.batches import Sampling
     from gansfp.data.layout import Task
 
+PREDICT_PIXELS = 1 << 22
 UseGenerated = Literal["both", "train", "test"]
 
 
@@ -43,7 +44,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         fold: The fold held out of fitting; None: nothing is held out.
         folds_file: CSV of `sample_id, fold`, read where it exists and written where it does not.
         seed: Of folds and batches.
-        predict_batch_size: Images in a prediction batch.
+        predict_batch_size: Images in a prediction batch; None: up to 256, as many as have 4 million
+            pixels, which keeps a CNN's activations below 1 GB.
         use_generated: Whose generated images membership methods read.
 
     Attributes:
@@ -66,7 +68,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         fold: int | None = 0,
         folds_file: str | Path | None = None,
         seed: int = 0,
-        predict_batch_size: int = 256,
+        predict_batch_size: int | None = None,
         use_generated: UseGenerated = "both",
     ) -> None:
         super().__init__()
@@ -156,7 +158,11 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
 
     def predict_dataloader(self) -> PlanLoader:
         """Load `predict_rows` in order."""
-        return PlanLoader(RowPlan(self.predict_rows, self._predict_batch_size))
+        size = self._predict_batch_size
+        if size is None:
+            height, width = self.benchmark.image_size
+            size = max(1, min(256, PREDICT_PIXELS // (height * width)))
+        return PlanLoader(RowPlan(self.predict_rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from gansfp.data import cache
 from gansfp.data.decode import decode_image, resize_pixels
 from gansfp.errors import UserError
 
@@ -93,8 +94,8 @@ def read_images(
     """Decode files, or map what an earlier call decoded.
 
     The cache key covers names, sizes and times of the files and the settings. Nothing is cached
-    where a file cannot be read. A cache that cannot be written is replaced by
-    memory, with a warning.
+    where a file cannot be read. A cache that cannot be written is replaced by memory, with a
+    warning. A new entry makes old ones give way (`gansfp.data.cache`).
 
     Args:
         paths: The files, in the order of the rows.
@@ -110,10 +111,14 @@ def read_images(
     entry = base / _cache_key(paths, settings)
     cached = _read_entry(entry, len(paths))
     if cached is not None:
+        cache.mark_used(entry)
         return cached
     shape = settings.resize or _first_shape(paths, settings)
+    cache.limit_bytes()  # refused before the work, not after
     try:
-        return _decode_to_cache(paths, settings, shape, entry)
+        decoded = _decode_to_cache(paths, settings, shape, entry)
+        cache.prune(base)
+        return decoded
     except OSError as error:
         log.warning("%s: images stay in memory, not in the cache (%s)", base, error.strerror)
     pixels = np.empty((len(paths), *shape), np.uint8)

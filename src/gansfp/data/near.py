@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 THUMBNAIL = 32
 COSINE = 0.98
 CHUNK = 2048
+PIXELS = 1 << 23  # of the pictures that are shrunk at a time: 32 MB in fp32
 
 # What is compared with what: (split, role) on both sides.
 COMPARED = {
@@ -93,10 +94,11 @@ def unit_thumbnails(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         float32, shape (N, 1024); zero for pictures of one grey value.
     """
     shrunk = np.empty((len(pixels), THUMBNAIL**2), dtype=np.float32)
-    for start in range(0, len(pixels), CHUNK):
-        chunk = torch.from_numpy(pixels[start : start + CHUNK]).float().unsqueeze(1)
+    step = max(1, PIXELS // (pixels.shape[1] * pixels.shape[2]))
+    for start in range(0, len(pixels), step):
+        chunk = torch.from_numpy(pixels[start : start + step]).float().unsqueeze(1)
         flat = F.adaptive_avg_pool2d(chunk, THUMBNAIL).flatten(1)
-        shrunk[start : start + CHUNK] = _unit(flat - flat.mean(1, keepdim=True)).numpy()
+        shrunk[start : start + step] = _unit(flat - flat.mean(1, keepdim=True)).numpy()
     return shrunk
 
 

@@ -111,12 +111,12 @@ def render(
     Returns:
         Grey levels, shape (n, size, size); roughly a window of -1000 to 400 HU.
     """
-    noise = rng.standard_normal((len(latents), size, size)).astype(np.float32)
-    parts = [
-        _render_chunk(latents[first : first + chunk], size, noise[first : first + chunk])
-        for first in range(0, len(latents), chunk)
-    ]
-    return np.concatenate(parts) if parts else np.zeros((0, size, size), np.uint8)
+    images = np.empty((len(latents), size, size), np.uint8)
+    for first in range(0, len(latents), chunk):
+        part = latents[first : first + chunk]
+        noise = rng.standard_normal((len(part), size, size)).astype(np.float32)
+        images[first : first + chunk] = _render_chunk(part, size, noise)
+    return images
 
 
 class _Canvas:

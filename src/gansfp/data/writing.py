@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,11 +52,43 @@ def write_images(
     Returns:
         The N file names.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    names = [f"{stem}_{number}.png" for number in range(1, len(pixels) + 1)]
-    for name, image in zip(names, pixels, strict=True):
-        write_png(folder / name, image, palette)
+    names = image_names(stem, len(pixels))
+    write_stream([folder / name for name in names], [pixels], palette)
     return names
+
+
+def image_names(stem: str, count: int) -> list[str]:
+    """Number file names from 1 without padding: `<stem>_1.png`, ..."""
+    return [f"{stem}_{number}.png" for number in range(1, count + 1)]
+
+
+def write_stream(
+    paths: Sequence[Path], chunks: Iterable[NDArray[np.uint8]], palette: bool = True
+) -> None:
+    """Write images while they are made, in threads: compression lets go of the interpreter lock.
+
+    Args:
+        paths: Where each image goes; folders are made.
+        chunks: Grey levels, each chunk of shape (n, H, W), in the order of the paths.
+        palette: See `write_png`.
+    """
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(parents=True, exist_ok=True)
+    done = 0
+    with ThreadPoolExecutor(usable_cpus()) as pool:
+        for chunk in chunks:
+            places = paths[done : done + len(chunk)]
+            done += len(chunk)
+            for _ in pool.map(write_png, places, chunk, [palette] * len(chunk)):
+                pass  # raises what a thread raised
+    if done != len(paths):
+        raise ValueError(f"{len(paths)} paths for {done} images")
+
+
+def usable_cpus() -> int:
+    """Count the CPUs that this process may use."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return usable or 1
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

@@ -74,7 +74,7 @@ class Units:
         chunk = max(1, CELLS // len(self.of_image))
         for start in range(0, resamples, chunk):
             drawn = self.multiplicities(min(chunk, resamples - start), rng)
-            yield drawn[:, self.of_image]
+            yield drawn.take(self.of_image, axis=1)
 
 
 def percentile_interval(
@@ -145,10 +145,7 @@ def membership_intervals(
     def statistic(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         values = binary_rates(*(weights @ cells).T)
         if ranked is not None:
-            values["auroc"] = ranked.auroc(weights)
-            values["average_precision"] = ranked.average_precision(weights)
-            for name, level in FPR_LEVELS.items():
-                values[name] = ranked.tpr_at_fpr(weights, level)
+            values |= ranked.measure(weights, FPR_LEVELS)
         return values
 
     return bootstrap(statistic, Units.of(truth, groups), resamples, seed)

@@ -10,7 +10,7 @@ from gansfp.evaluation.blind import blind_features, cross_scores, fit_and_score
 from gansfp.evaluation.idfile import natural_key
 from gansfp.evaluation.intervals import delong
 from gansfp.evaluation.permutation import Blocks
-from gansfp.evaluation.ranking import auroc
+from gansfp.evaluation.ranking import midranks
 from gansfp.evaluation.result import Control, plain
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gansfp.data.benchmark import Benchmark
 
 SPLITS = 20
+FEWEST_STRETCHES = 16  # of fewer, no order is rare enough to be found
 ORDER_PERMUTATIONS = 1_000
 # Bonferroni: a sound membership result passes its four controls together with probability 0.95.
 LEVEL = 1.0 - 0.05 / 4
@@ -44,10 +45,15 @@ def membership_controls(
         blind: Runs the blind baseline on the same images.
         seed: Seed of splits and permutations.
     """
+    ids = np.asarray(sample_ids, dtype=object)
+
+    def along_order(chosen: NDArray[np.bool_], which: str) -> Control | None:
+        return order_halves(score[chosen], groups[chosen], list(ids[chosen]), which, seed)
+
     found = {
         "blind": blind(),
-        "members": random_halves(score[truth == 1], groups[truth == 1], "used", seed),
-        "non_members": random_halves(score[truth == 0], groups[truth == 0], "unused", seed),
+        "members": along_order(truth == 1, "used"),
+        "non_members": along_order(truth == 0, "unused"),
         "file_order": file_order(truth, groups, sample_ids, seed),
     }
     return {name: control for name, control in found.items() if control is not None}
@@ -71,8 +77,9 @@ def attribution_controls(
     """
     largest = truth == np.bincount(truth).argmax()
     right = (decision == truth).astype(np.float64)
+    ids = list(np.asarray(sample_ids, dtype=object)[largest])
     found = {
-        "halves": random_halves(right[largest], groups[largest], "largest class's", seed),
+        "halves": order_halves(right[largest], groups[largest], ids, "largest class's", seed),
         "file_order": file_order(truth, groups, sample_ids, seed),
     }
     return {name: control for name, control in found.items() if control is not None}
@@ -140,36 +147,98 @@ def blind_control(
     )
 
 
-def random_halves(
-    score: NDArray[np.float64], groups: NDArray[np.str_], which: str, seed: int
+def order_halves(
+    score: NDArray[np.float64],
+    groups: NDArray[np.str_],
+    sample_ids: Sequence[str],
+    which: str,
+    seed: int,
 ) -> Control | None:
-    """Split images of one truth into random halves, patients kept whole, and tell them apart.
+    """Tell halves of the file order apart by the score, among images that do not differ in truth.
 
-    The spread is what the score does among images that do not differ in membership.
+    Random halves differ by chance alone and could fail no method. Halves along the order of the
+    file names differ where a score follows that order: a method that reads names, positions in a
+    list or batches, or files that were written in another way as the work went on.
+
+    The patients, in natural order of their names, form a circle of up to 40 stretches of
+    neighbours (of 4 or more, where there are so many), which up to 20 splits cut in halves. The
+    null distribution of the most unequal split comes from stretches in random order, so that
+    neighbours that resemble each other, such as slices of one patient in a data set without
+    `groups.csv`, raise no alarm up to the length of a stretch. Names in the order of scanners may
+    raise one: the score then differs between scanners.
 
     Args:
         score: Scores of images of one truth, shape (n,).
         groups: Patient of each image, shape (n,).
+        sample_ids: Image ids, n of them.
         which: Their truth, in words.
-        seed: Seed of the 20 splits.
+        seed: Seed of the permutations.
 
     Returns:
-        Mean AUROC of the splits with the central 95 % of them; None for fewer than 2 patients.
+        AUROC of the most unequal split; the interval is the spread under the null, moved to the
+        value. None for fewer than 16 patients.
     """
-    names, codes = np.unique(groups, return_inverse=True)
-    if len(names) < 2:
-        return None
     rng = np.random.default_rng(seed)
-    half = np.arange(len(names)) < len(names) // 2
-    areas = [auroc(rng.permutation(half)[codes], score) for _ in range(SPLITS)]
-    low, high = np.quantile(areas, [0.025, 0.975])
+    patients = _patients_in_order(groups, sample_ids, rng)
+    known = int(patients.max()) + 1
+    if known < FEWEST_STRETCHES:
+        return None
+    count = min(2 * SPLITS, max(FEWEST_STRETCHES, known // 8 * 2))
+    stretch = patients * count // known
+    sums = np.bincount(stretch, midranks(score), minlength=count).astype(np.float64)
+    sizes = np.bincount(stretch, minlength=count).astype(np.float64)
+    observed = _half_circles(sums[None], sizes[None])[0]
+    value = observed[np.abs(observed - 0.5).argmax()]
+    order = rng.permuted(np.tile(np.arange(count), (ORDER_PERMUTATIONS, 1)), axis=1)
+    null = np.abs(_half_circles(sums[order], sizes[order]) - 0.5).max(axis=1)
+    spread = np.quantile(null, LEVEL)
     return _control(
-        float(np.mean(areas)),
-        float(low),
-        float(high),
+        float(value),
+        float(value - spread),
+        float(value + spread),
         chance=0.5,
-        what=f"AUROC between random halves of the {which} images, {SPLITS} splits by patient",
+        what=f"AUROC between halves of the {which} images along the file order, the most unequal "
+        f"of {count // 2} splits by patient",
     )
+
+
+def _patients_in_order(
+    groups: NDArray[np.str_], sample_ids: Sequence[str], rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Number patients in natural order of a random image of each, for each image, shape (n,).
+
+    The first image would not do: patients with many images would come early.
+    """
+    place = np.empty(len(groups), np.int64)
+    place[sorted(range(len(groups)), key=lambda k: natural_key(sample_ids[k]))] = np.arange(
+        len(groups)
+    )
+    shuffled = rng.permutation(len(groups))
+    _, first, codes = np.unique(groups[shuffled], return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(place[shuffled[first]]))
+    numbers = np.empty(len(groups), np.int64)
+    numbers[shuffled] = rank[codes]
+    return numbers
+
+
+def _half_circles(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """AUROC of each half circle of stretches, the later one in file order against the earlier.
+
+    Args:
+        sums: Sum of the mid-ranks in each stretch, shape (b, count), count even.
+        sizes: Number of images in each stretch, shape (b, count).
+
+    Returns:
+        Areas, shape (b, count / 2).
+    """
+    half = sums.shape[1] // 2
+
+    def inside(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        summed = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
+        return summed[:, half : 2 * half] - summed[:, :half]
+
+    m, total = inside(sizes), sizes.sum(axis=1, keepdims=True)
+    return np.asarray(1 - (inside(sums) - m * (m + 1) / 2) / (m * (total - m)))
 
 
 def file_order(

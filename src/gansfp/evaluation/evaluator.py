@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -53,6 +54,33 @@ def score_run_file(task: str, truth_path: Path, submission_path: Path) -> dict[s
     labels, decisions = np.array(truth.labels).astype(int), np.array(decided).astype(int)
     _, low, high = kappa_interval(labels, decisions)
     return {**membership_metrics(labels, decisions), "kappa_ci95": [low, high]}
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Images with predictions, and what is known of them.
+
+    Attributes:
+        table: Prediction table, n rows.
+        truth: 1/0 or class names, shape (n,).
+        benchmark: Where the images come from.
+        seed: Of resamples, permutations and splits.
+    """
+
+    table: pd.DataFrame
+    truth: NDArray[Any]
+    benchmark: Benchmark
+    seed: int
+
+    @property
+    def groups(self) -> NDArray[np.str_] | None:
+        """Patient of each image, shape (n,), or None where the table knows none."""
+        return _groups(self.table)
+
+    def values(self, column: str, kind: type[np.generic] | None = None) -> NDArray[Any]:
+        """Return a column of the table, shape (n,)."""
+        values: NDArray[Any] = self.table[column].to_numpy(kind)
+        return values
 
 
 class _Evaluator(ABC):
@@ -128,18 +156,22 @@ class _Evaluator(ABC):
         Raises:
             UserError: The truth does not fit the test images.
         """
-        truth = self._truth(table, benchmark, truth_path)
-        test = None if truth is None else self._measure(table, truth, benchmark, seed)
-        controls = self._controls(table, truth, validation, benchmark, seed)
         from gansfp.evaluation.controls import invalid_reason
 
+        truth = self._truth(table, benchmark, truth_path)
+        case = None if truth is None else _Case(table, truth, benchmark, seed)
+        controls: dict[str, Control] = {}
+        if self.controls == "cheap" and case is not None:
+            controls = self._controls(case)
+        elif self.controls == "cheap":
+            controls = self._controls_without_truth(benchmark, seed)
         reason = invalid_reason(controls)
         return Result(
             task=self.task,
             official=OFFICIAL[self.task],
             unit="patient" if _groups(table) is not None else "image",
-            test=test,
-            patients=None if truth is None else self._patients(table, truth, threshold, seed),
+            test=None if case is None else self._measure(case),
+            patients=None if case is None else self._patients(case, threshold),
             validation=self._validation(validation, benchmark, seed),
             controls=controls,
             valid=None if not controls else reason is None,
@@ -168,33 +200,26 @@ class _Evaluator(ABC):
     ) -> Measurement | None:
         if validation is None or not len(validation) or "decision" not in validation:
             return None
-        measured = self._measure(validation, validation["label"].to_numpy(), benchmark, seed)
+        measured = self._measure(_Case(validation, validation["label"].to_numpy(), benchmark, seed))
         if "in_sample" in validation:
             measured["in_sample"] = bool(validation["in_sample"].any())
         return measured
 
     @abstractmethod
-    def _measure(
-        self, table: pd.DataFrame, truth: NDArray[Any], benchmark: Benchmark, seed: int
-    ) -> Measurement:
+    def _measure(self, case: _Case) -> Measurement:
         """Measure images by their decisions and scores."""
 
     @abstractmethod
-    def _patients(
-        self, table: pd.DataFrame, truth: NDArray[Any], threshold: float | None, seed: int
-    ) -> Measurement | None:
+    def _patients(self, case: _Case, threshold: float | None) -> Measurement | None:
         """Measure patients; None where none has several images."""
 
     @abstractmethod
-    def _controls(
-        self,
-        table: pd.DataFrame,
-        truth: NDArray[Any] | None,
-        validation: pd.DataFrame | None,
-        benchmark: Benchmark,
-        seed: int,
-    ) -> dict[str, Control]:
-        """Run the controls."""
+    def _controls(self, case: _Case) -> dict[str, Control]:
+        """Run the controls on the test images."""
+
+    def _controls_without_truth(self, benchmark: Benchmark, seed: int) -> dict[str, Control]:
+        """Run the controls that need no truth of the test images."""
+        return {}
 
 
 class MembershipEvaluator(_Evaluator):
@@ -202,66 +227,53 @@ class MembershipEvaluator(_Evaluator):
 
     task = "membership"
 
-    def _measure(
-        self, table: pd.DataFrame, truth: NDArray[Any], benchmark: Benchmark, seed: int
-    ) -> Measurement:
+    def _measure(self, case: _Case) -> Measurement:
         from gansfp.evaluation.measure import measure_membership
 
         return measure_membership(
-            truth.astype(np.int64),
-            table["decision"].to_numpy(np.int64),
-            table["score"].to_numpy(np.float64),
-            _groups(table),
+            case.truth.astype(np.int64),
+            case.values("decision", np.int64),
+            case.values("score", np.float64),
+            case.groups,
             self.bootstrap,
             self.permutations,
-            seed,
+            case.seed,
         )
 
-    def _patients(
-        self, table: pd.DataFrame, truth: NDArray[Any], threshold: float | None, seed: int
-    ) -> Measurement | None:
+    def _patients(self, case: _Case, threshold: float | None) -> Measurement | None:
         """Measure patients by their mean score, cut as images are, or by most of their images."""
         from gansfp.evaluation.measure import mean_by_group, measure_membership, pure_groups
 
-        groups = _groups(table)
-        if groups is None:
+        if case.groups is None:
             return None
-        labels, number = pure_groups(truth, groups)
+        labels, number = pure_groups(case.truth, case.groups)
         if not len(labels):
             return None
-        score = mean_by_group(table["score"].to_numpy(np.float64), number)
-        votes = mean_by_group(table["decision"].to_numpy(np.float64), number)
+        score = mean_by_group(case.values("score", np.float64), number)
+        votes = mean_by_group(case.values("decision", np.float64), number)
         decision = (votes >= 0.5 if threshold is None else score >= threshold).astype(np.int64)
         return measure_membership(
-            labels, decision, score, None, self.bootstrap, self.permutations, seed
+            labels, decision, score, None, self.bootstrap, self.permutations, case.seed
         )
 
-    def _controls(
-        self,
-        table: pd.DataFrame,
-        truth: NDArray[Any] | None,
-        validation: pd.DataFrame | None,
-        benchmark: Benchmark,
-        seed: int,
-    ) -> dict[str, Control]:
-        """Run the controls on the test images or, without truth, the blind one on labelled ones."""
+    def _controls(self, case: _Case) -> dict[str, Control]:
         from gansfp.evaluation import controls
 
-        if self.controls == "none":
-            return {}
-        if truth is None:
-            blind = controls.blind_on_labelled(benchmark, seed)
-            return {} if blind is None else {"blind": blind}
-        rows = _rows(benchmark, table)
-        groups = _groups(table)
+        rows = _rows(case.benchmark, case.table)
         return controls.membership_controls(
-            truth,
-            table["score"].to_numpy(np.float64),
-            table["group"].to_numpy().astype(str),
-            table["sample_id"].tolist(),
-            lambda: controls.blind_on_test(benchmark, rows, truth, groups),
-            seed,
+            case.truth,
+            case.values("score", np.float64),
+            case.values("group").astype(str),
+            case.table["sample_id"].tolist(),
+            lambda: controls.blind_on_test(case.benchmark, rows, case.truth, case.groups),
+            case.seed,
         )
+
+    def _controls_without_truth(self, benchmark: Benchmark, seed: int) -> dict[str, Control]:
+        from gansfp.evaluation.controls import blind_on_labelled
+
+        blind = blind_on_labelled(benchmark, seed)
+        return {} if blind is None else {"blind": blind}
 
 
 class AttributionEvaluator(_Evaluator):
@@ -269,61 +281,47 @@ class AttributionEvaluator(_Evaluator):
 
     task = "attribution"
 
-    def _measure(
-        self, table: pd.DataFrame, truth: NDArray[Any], benchmark: Benchmark, seed: int
-    ) -> Measurement:
+    def _measure(self, case: _Case) -> Measurement:
         from gansfp.evaluation.measure import measure_attribution
 
         return measure_attribution(
-            truth,
-            table["decision"].to_numpy(),
-            benchmark.classes,
-            _groups(table),
+            case.truth,
+            case.values("decision"),
+            case.benchmark.classes,
+            case.groups,
             self.bootstrap,
             self.permutations,
-            seed,
+            case.seed,
         )
 
-    def _patients(
-        self, table: pd.DataFrame, truth: NDArray[Any], threshold: float | None, seed: int
-    ) -> Measurement | None:
+    def _patients(self, case: _Case, threshold: float | None) -> Measurement | None:
         """Measure patients by the class of their largest mean probability."""
         from gansfp.evaluation.measure import mean_by_group, measure_attribution, pure_groups
         from gansfp.tables import PROBABILITY_PREFIX, table_classes
 
-        groups = _groups(table)
-        if groups is None:
+        if case.groups is None:
             return None
-        labels, number = pure_groups(truth.astype(str), groups)
+        labels, number = pure_groups(case.truth.astype(str), case.groups)
         if not len(labels):
             return None
-        classes = table_classes(table)
+        classes = table_classes(case.table)
         columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
-        best = mean_by_group(table[columns].to_numpy(np.float64), number).argmax(axis=1)
+        best = mean_by_group(case.table[columns].to_numpy(np.float64), number).argmax(axis=1)
         decision = np.asarray(classes, dtype=object)[best]
         return measure_attribution(
-            labels, decision, classes, None, self.bootstrap, self.permutations, seed
+            labels, decision, classes, None, self.bootstrap, self.permutations, case.seed
         )
 
-    def _controls(
-        self,
-        table: pd.DataFrame,
-        truth: NDArray[Any] | None,
-        validation: pd.DataFrame | None,
-        benchmark: Benchmark,
-        seed: int,
-    ) -> dict[str, Control]:
+    def _controls(self, case: _Case) -> dict[str, Control]:
         from gansfp.evaluation.controls import attribution_controls
         from gansfp.evaluation.metrics import encode
 
-        if self.controls == "none" or truth is None:
-            return {}
         return attribution_controls(
-            encode(truth, benchmark.classes),
-            encode(table["decision"].to_numpy(), benchmark.classes),
-            table["group"].to_numpy().astype(str),
-            table["sample_id"].tolist(),
-            seed,
+            encode(case.truth, case.benchmark.classes),
+            encode(case.values("decision"), case.benchmark.classes),
+            case.values("group").astype(str),
+            case.table["sample_id"].tolist(),
+            case.seed,
         )
 
 

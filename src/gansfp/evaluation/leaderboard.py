@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 from rich import box
@@ -40,6 +40,7 @@ TITLES = {
     "specificity": "specificity",
 }
 BROKEN = "broken"
+TRANSDUCTIVE = "transductive"
 
 
 def leaderboard(folder: Path) -> pd.DataFrame:
@@ -57,8 +58,9 @@ def leaderboard(folder: Path) -> pd.DataFrame:
         `set` ("test", or "validation" where no truth was at hand), for each metric shown
         `<metric>`, `<metric>_low`, `<metric>_high` (one seed:
         its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds), `valid`
-        (True, False or None), `invalid_reason`, `transductive`, `published_run`, `published`; best
-        official metric first within each task.
+        (True, False or None), `invalid_reason`, `transductive`, `published_run`, `published`.
+        Within each task results on test images come before those on validation images, inductive
+        before transductive ones, then the best official metric first.
     """
     broken = 0
     found: list[dict[str, Any]] = []
@@ -69,40 +71,63 @@ def leaderboard(folder: Path) -> pd.DataFrame:
         else:
             found.append(row)
     rows = _joined(found)
-    rows.sort(key=lambda row: (row["task"] != "membership", row["set"] != "test", -row["_rank"]))
+    rows.sort(key=_place)
     frame = pd.DataFrame([{k: v for k, v in row.items() if k != "_rank"} for row in rows])
     frame.attrs[BROKEN] = broken
     return frame
 
 
+def _place(row: dict[str, Any]) -> tuple[Any, ...]:
+    return row["task"] != "membership", row["set"] != "test", row["transductive"], -row["_rank"]
+
+
 def render(frame: pd.DataFrame, task: str = "membership") -> Table:
     """Lay one task's rows out for the terminal.
+
+    Transductive results, which look at other unlabelled test images, have a column of their own.
 
     Args:
         frame: What `leaderboard` returned.
         task: "membership" or "attribution".
     """
+    rows = _of_task(frame, task)
+    columns = _columns(rows, task)
     table = Table(title=f"{task}, by {OFFICIAL[task]}", title_justify="left", box=box.SIMPLE_HEAD,
                   pad_edge=False, collapse_padding=True, caption_justify="left")  # fmt: skip
     table.add_column("experiment", overflow="fold", min_width=24)
-    table.add_column("n", justify="right", no_wrap=True)
-    official, *others = IN_TERMINAL[task]
-    table.add_column(TITLES[official], justify="right", no_wrap=True)
-    table.add_column("controls", no_wrap=True)
-    for name in (*(TITLES[name] for name in others), "p", "paper"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.caption = (
-        "n: seeds. One seed: 95 % interval; several: mean, smallest, largest. p: against chance. "
-        "T: transductive. *: no truth, held-out labelled images. paper: the published run."
-    )
-    rows = _of_task(frame, task)
+    for name in columns:
+        justify: Literal["left", "right"] = "left" if name == "controls" else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
+    table.caption = _caption(rows, columns)
     several = len({row["study"] for row in rows}) > 1
     for study, members in groupby(rows, key=itemgetter("study")):
         if several:
             table.add_row(f"[bold]{escape(str(study))}[/bold]")
         for row in members:
-            table.add_row(*_cells(row, task))
+            cells = _cells(row, task)
+            table.add_row(_name(row), *(cells[name] for name in columns))
     return table
+
+
+def _caption(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    notes = ["n: seeds. One seed: 95 % interval; several: mean, smallest, largest.",
+             "p: against chance."]  # fmt: skip
+    if TRANSDUCTIVE in columns:
+        notes.append("transductive: the same metric, of methods that look at other test images.")
+    if any(row["set"] == "validation" for row in rows):
+        notes.append("*: no truth, held-out labelled images.")
+    if "paper" in columns:
+        notes.append("paper: the published run.")
+    return " ".join(notes)
+
+
+def _columns(rows: list[dict[str, Any]], task: str) -> list[str]:
+    """Name the columns after the first; those that no row would fill are left out."""
+    official, *others = (TITLES[name] for name in IN_TERMINAL[task])
+    kinds = {bool(row["transductive"]) for row in rows}
+    results = [name for kind, name in ((False, official), (True, TRANSDUCTIVE)) if kind in kinds]
+    paper = ["paper"] if any(not _missing(row["published"]) for row in rows) else []
+    return ["n", *results, "controls", *others, "p", *paper]
 
 
 def _of_task(frame: pd.DataFrame, task: str) -> list[dict[str, Any]]:
@@ -198,20 +223,27 @@ def _spread(measured: list[list[float | None] | None]) -> tuple[float | None, ..
     return sum(values) / len(values), min(values), max(values)
 
 
-def _cells(row: dict[str, Any], task: str) -> list[str]:
-    marks = ("T" if row["transductive"] else "") + ("*" if row["set"] == "validation" else "")
-    name = escape(f"{row['experiment']} {marks}".strip())
-    if row["changes"]:
-        name += f"\n[dim]{escape(row['changes'])}[/dim]"
+def _name(row: dict[str, Any]) -> str:
+    name = escape(f"{row['experiment']}{' *' if row['set'] == 'validation' else ''}")
+    return f"{name}\n[dim]{escape(row['changes'])}[/dim]" if row["changes"] else name
+
+
+def _cells(row: dict[str, Any], task: str) -> dict[str, str]:
+    """Write a row's values, by column."""
     verdict = "unchecked"
     if not _missing(row["valid"]):
         verdict = "[green]VALID[/green]" if row["valid"] else "[red]INVALID[/red]"
     official, *others = IN_TERMINAL[task]
-    shown = [_number(row[official], row[f"{official}_low"], row[f"{official}_high"])]
-    shown += [_number(row[metric], None, None) for metric in others]
-    p = "" if _missing(row["p"]) else f"{row['p']:.2g}"
-    published = "" if _missing(row["published"]) else f"{row['published']:.3f}"
-    return [name, str(int(row["seeds"])), shown[0], verdict, *shown[1:], p, published]
+    result = _number(row[official], row[f"{official}_low"], row[f"{official}_high"])
+    return {
+        "n": str(int(row["seeds"])),
+        TITLES[official]: "" if row["transductive"] else result,
+        TRANSDUCTIVE: result if row["transductive"] else "",
+        "controls": verdict,
+        **{TITLES[metric]: _number(row[metric], None, None) for metric in others},
+        "p": "" if _missing(row["p"]) else f"{row['p']:.2g}",
+        "paper": "" if _missing(row["published"]) else f"{row['published']:.3f}",
+    }
 
 
 def _number(value: Any, low: Any, high: Any) -> str:

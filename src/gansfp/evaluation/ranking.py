@@ -6,12 +6,17 @@ Weighted forms take one weight vector a resample, so that a bootstrap is a few a
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
+
+IN_CACHE = 65_536  # weights of one round of array operations: half a megabyte
 
 
 def midranks(values: ArrayLike) -> NDArray[np.float64]:
@@ -70,42 +75,68 @@ def average_precision(truth: ArrayLike, score: ArrayLike) -> float:
 class RankedSample:
     """A labelled sample in falling order of score, for measures under many weightings.
 
+    Weights are summed down the members and down the others; everything else is looking up how far
+    one of the two lists has come where the other stands.
+
     Attributes:
-        order: Positions in the sample, highest score first, shape (n,).
-        starts: Where each distinct score begins in that order, shape (u,).
-        positive: Truth in that order, shape (n,).
+        members: Positions of the members in the sample, highest score first, shape (m,).
+        others: Positions of the non-members, highest score first, shape (n,).
+        members_above: Number of members that score higher than each of `others`, shape (n,).
+        members_upto: Number of members that score higher or the same, shape (n,).
+        tied_members: Number of members that score as each of `members` or higher, shape (m,).
+        others_upto: Number of non-members that score as each of `members` or higher, shape (m,).
     """
 
-    order: NDArray[np.int64]
-    starts: NDArray[np.int64]
-    positive: NDArray[np.bool_]
+    members: NDArray[np.int64]
+    others: NDArray[np.int64]
+    members_above: NDArray[np.int64]
+    members_upto: NDArray[np.int64]
+    tied_members: NDArray[np.int64]
+    others_upto: NDArray[np.int64]
 
     @classmethod
     def of(cls, truth: ArrayLike, score: ArrayLike) -> RankedSample:
         """Sort a sample; truth 0/1 and score have shape (n,)."""
         positive, values = check_ranking(truth, score)
         order = np.argsort(-values, kind="stable")
-        starts = np.append(0, np.flatnonzero(np.diff(values[order])) + 1).astype(np.int64)
-        return cls(order, starts, positive[order])
+        members, others = order[positive[order]], order[~positive[order]]
+        of_members, of_others = -values[members], -values[others]  # rising
+        return cls(
+            members,
+            others,
+            np.searchsorted(of_members, of_others, "left"),
+            np.searchsorted(of_members, of_others, "right"),
+            np.searchsorted(of_members, of_members, "right"),
+            np.searchsorted(of_others, of_members, "right"),
+        )
 
     @property
     def size(self) -> int:
         """Number of images."""
-        return len(self.order)
+        return len(self.members) + len(self.others)
 
-    def auroc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Area under the ROC curve for each weighting.
+    def measure(
+        self, weights: NDArray[np.float64], levels: Mapping[str, float]
+    ) -> dict[str, NDArray[np.float64]]:
+        """Compute every measure for each weighting, in rounds that stay in the cache.
 
         Args:
             weights: Weight of each image, shape (B, n).
+            levels: False-positive rates by the name of the true-positive rate at them.
 
         Returns:
-            Areas, shape (B,); NaN where a class has no weight.
+            `auroc`, `average_precision` and the names of `levels`, each of shape (B,).
         """
-        tp, fp = self._steps(weights)
-        above = np.cumsum(tp, axis=1) - tp / 2.0
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((above * fp).sum(axis=1) / (tp.sum(axis=1) * fp.sum(axis=1)))
+        step = max(1, IN_CACHE // self.size)
+        parts = [
+            self._measure(weights[start : start + step], levels)
+            for start in range(0, len(weights), step)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def auroc(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Area under the ROC curve for each weighting (B, n), shape (B,); NaN without a class."""
+        return self.measure(weights, {})["auroc"]
 
     def tpr_at_fpr(self, weights: NDArray[np.float64], level: float) -> NDArray[np.float64]:
         """Largest true-positive rate with false-positive rate <= level, the cut picked anew.
@@ -117,29 +148,53 @@ class RankedSample:
         Returns:
             Rates, shape (B,); NaN where a class has no weight.
         """
-        tp, fp = (np.cumsum(step, axis=1) for step in self._steps(weights))
-        allowed = (fp <= level * fp[:, -1:] * (1.0 + 1e-12)).sum(axis=1)
-        reached = np.take_along_axis(tp, np.maximum(allowed - 1, 0)[:, None], axis=1)[:, 0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            rate = np.where(allowed > 0, reached, 0.0) / tp[:, -1]
-        return np.where(fp[:, -1] > 0, rate, np.nan)
+        return self.measure(weights, {"tpr": level})["tpr"]
 
     def average_precision(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Average precision for each weighting (B, n), shape (B,); NaN without members."""
-        tp, fp = self._steps(weights)
-        hits, called = np.cumsum(tp, axis=1), np.cumsum(tp + fp, axis=1)
-        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.asarray((tp * precision).sum(axis=1) / hits[:, -1])
+        return self.measure(weights, {})["average_precision"]
 
-    def _steps(
-        self, weights: NDArray[np.float64]
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weight of members and of non-members at each distinct score, highest first."""
-        sorted_weights = weights[:, self.order]
-        members = np.add.reduceat(sorted_weights * self.positive, self.starts, axis=1)
-        others = np.add.reduceat(sorted_weights * ~self.positive, self.starts, axis=1)
-        return members, others
+    def _measure(
+        self, weights: NDArray[np.float64], levels: Mapping[str, float]
+    ) -> dict[str, NDArray[np.float64]]:
+        of_member, tp = _down(weights, self.members)
+        of_other, fp = _down(weights, self.others)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            above = tp.take(self.members_above, axis=1)
+            if self._has_ties:
+                above = (above + tp.take(self.members_upto, axis=1)) / 2.0
+            area = np.einsum("bn,bn->b", above, of_other) / (tp[:, -1] * fp[:, -1])
+            hits = tp.take(self.tied_members, axis=1)
+            called = hits + fp.take(self.others_upto, axis=1)
+            precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
+            mean = np.einsum("bn,bn->b", of_member, precision) / tp[:, -1]
+            rates = {name: self._reached(tp, fp, level) for name, level in levels.items()}
+        return {"auroc": area, "average_precision": mean, **rates}
+
+    @cached_property
+    def _has_ties(self) -> bool:
+        """Some member and non-member share a score."""
+        return bool((self.members_above != self.members_upto).any())
+
+    def _reached(
+        self, tp: NDArray[np.float64], fp: NDArray[np.float64], level: float
+    ) -> NDArray[np.float64]:
+        """True-positive rate above the first non-member that breaks the level."""
+        total = fp[:, -1]
+        allowed = (fp[:, 1:] <= (level * total * (1.0 + 1e-12))[:, None]).sum(axis=1)
+        cuts = np.append(self.members_above, len(self.members))[allowed]
+        rate = np.take_along_axis(tp, cuts[:, None], axis=1)[:, 0] / tp[:, -1]
+        return np.where(total > 0, rate, np.nan)
+
+
+def _down(
+    weights: NDArray[np.float64], positions: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Pick weights (B, k), and sum them down the list: (B, k + 1), the first column is 0."""
+    picked = weights.take(positions, axis=1)  # `take` is several times faster than [:, ...]
+    summed = np.zeros((len(weights), len(positions) + 1))
+    np.cumsum(picked, axis=1, out=summed[:, 1:])
+    return picked, summed
 
 
 def check_ranking(

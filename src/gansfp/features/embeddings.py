@@ -44,7 +44,10 @@ def embed(
     if cached is not None:
         return cached
     features = _compute(images, backbone, batch_size)
-    _write(path, features)
+    try:
+        _write(path, features)
+    except OSError as error:
+        logger.warning("%s: embeddings are not kept (%s)", path.parent, error.strerror)
     return features
 
 

@@ -23,8 +23,17 @@ if TYPE_CHECKING:
 SPARE = 4
 """Candidates beyond k that the fp32 pass hands to the exact pass."""
 
-_BLOCK_ELEMENTS = 1 << 23
-"""Values of one fp64 block: 64 MB."""
+_REFERENCE_ELEMENTS = 1 << 23
+"""Values of a block of references: 32 MB in fp32."""
+
+_QUERY_ELEMENTS = 1 << 26
+"""Values of a block of queries, 256 MB: all references are centred anew for each of them."""
+
+_PIECE_ELEMENTS = 1 << 18
+"""Values of fp64 scratch: 2 MB stay in a core's cache."""
+
+_WIDE_ROWS = 64
+"""Queries that are searched again at a time."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +69,11 @@ def nearest(
     """Find the k Euclidean nearest references of each query.
 
     A fp32 matrix product on features centred at the references' mean proposes the k + 4 nearest
-    candidates. Their distances are then computed in fp64 from differences, which neither a large
-    mean nor near duplicates can spoil. Queries for which rounding could have kept a neighbour out
-    of the candidates (an error bound says so) are searched again with all references inside the
-    bound. The result is therefore that of a fp64 search, bit for bit the same for any chunk size
-    and device; equal distances are ordered by reference index.
+    candidates. The distances of those that rounding leaves in question are then computed in fp64
+    from differences, which neither a large mean nor near duplicates can spoil. Queries for which
+    rounding could have kept a neighbour out of the candidates (an error bound says so) are searched
+    again with all references inside the bound. The result is therefore that of a fp64 search, bit
+    for bit the same for any chunk size and device; equal distances are ordered by reference index.
 
     Args:
         queries: Shape (n, D), any real dtype.
@@ -72,7 +81,7 @@ def nearest(
         k: Number of neighbours.
         exclude: Pairs to skip.
         chunk: Rows of queries, and of references, that are held in memory at a time; None: chosen
-            from D so that a block takes 64 MB.
+            from D so that a block of queries takes up to 256 MB.
         device: Where the fp32 product runs.
 
     Returns:
@@ -85,14 +94,15 @@ def nearest(
     _check_shapes(queries, references, k)
     codes = exclude.codes() if exclude is not None else None
     _check_enough(k, len(queries), len(references), codes)
-    dim = queries.shape[1]
-    chunk = chunk or max(64, min(4096, _BLOCK_ELEMENTS // max(dim, 1)))
+    dim = max(queries.shape[1], 1)
+    block = chunk or max(64, min(4096, _QUERY_ELEMENTS // dim))
+    chunk = chunk or max(64, min(4096, _REFERENCE_ELEMENTS // dim))
     search = _Search(queries, references, codes, chunk, torch.device(device))
     distance = np.empty((len(queries), k))
     index = np.empty((len(queries), k), dtype=np.int64)
     with _full_precision():
-        for start in range(0, len(queries), chunk):
-            rows = np.arange(start, min(start + chunk, len(queries)))
+        for start in range(0, len(queries), block):
+            rows = np.arange(start, min(start + block, len(queries)))
             squared, index[rows] = search.block(rows, k)
             distance[rows] = np.sqrt(squared)
     return distance, index
@@ -120,14 +130,34 @@ class _Search:
         query = self._centred(self.queries[rows])
         width = min(k + SPARE, len(self.references))
         rough, candidates = self._propose(query, rows, width)
-        exact = self._exact(np.repeat(rows, width), candidates.ravel()).reshape(rough.shape)
-        exact[np.isinf(rough)] = np.inf
+        exact = self._exact_where(rough, candidates, rows, self._in_question(query, rough, k))
         squared, index = _order(exact, candidates, k)
         if width < len(self.references):
             radius = squared[:, -1] + self._bound(query, squared[:, -1])
-            for row in np.flatnonzero(rough[:, -1] <= radius):
-                squared[row], index[row] = self._widen(query[row], rows[row], radius[row], k)
+            short = np.flatnonzero(rough[:, -1] <= radius)
+            for start in range(0, len(short), _WIDE_ROWS):
+                part = short[start : start + _WIDE_ROWS]
+                wide = self._widen(query[torch.from_numpy(part)], rows[part], radius[part], k)
+                squared[part], index[part] = wide
         return squared, index
+
+    def _in_question(self, query: Tensor, rough: Distances, k: int) -> NDArray[np.bool_]:
+        """Mark the candidates that may be among the k nearest, rounding considered.
+
+        With e the error bound at the k-th rough value r, the k-th exact one is at most r + 2e, and
+        whatever is as near has a rough value of at most r + 4e. `_bound` is 2e.
+        """
+        last = rough[:, k - 1]
+        return np.asarray(rough <= (last + 2 * self._bound(query, last))[:, None])
+
+    def _exact_where(
+        self, rough: Distances, candidates: Indices, rows: Indices, wanted: NDArray[np.bool_]
+    ) -> Distances:
+        """Squared distances of the wanted candidates, infinite elsewhere, shape as `rough`."""
+        exact = np.full(rough.shape, np.inf)
+        row, column = np.nonzero(wanted & np.isfinite(rough))
+        exact[row, column] = self._exact(rows[row], candidates[row, column])
+        return exact
 
     def _propose(self, query: Tensor, rows: Indices, width: int) -> tuple[Distances, Indices]:
         best = torch.full((len(rows), width), torch.inf, device=self.device)
@@ -153,17 +183,22 @@ class _Search:
                 rough.masked_fill_(left[:, None] == right, torch.inf)
             yield start, rough
 
-    def _widen(self, query: Tensor, row: int, radius: float, k: int) -> tuple[Distances, Indices]:
-        """Search one query again among all references inside its error bound."""
-        rows = np.array([row])
+    def _widen(
+        self, query: Tensor, rows: Indices, radius: Distances, k: int
+    ) -> tuple[Distances, Indices]:
+        """Search some queries again among all references inside their error bounds."""
+        limit = torch.from_numpy(radius).to(self.device)[:, None]
         found = [
-            start + np.flatnonzero(rough[0].cpu().numpy() <= radius)
-            for start, rough in self._rough(query[None], rows)
+            np.stack([row, start + column])
+            for start, rough in self._rough(query, rows)
+            for row, column in [(rough.double() <= limit).cpu().numpy().nonzero()]
         ]
-        candidates = np.concatenate(found)
-        exact = self._exact(np.repeat(rows, len(candidates)), candidates)
-        squared, index = _order(exact[None], candidates[None], k)
-        return squared[0], index[0]
+        row, index = np.concatenate(found, axis=1)
+        squared = self._exact(rows[row], index)
+        order = np.lexsort((index, squared, row))
+        first = np.searchsorted(row[order], np.arange(len(rows)))
+        nearest = order[first[:, None] + np.arange(k)]
+        return squared[nearest], index[nearest]
 
     def _bound(self, query: Tensor, squared: Distances) -> Distances:
         """Bound the fp32 error of every distance that could be below `squared`, doubled.
@@ -172,13 +207,14 @@ class _Search:
         fp32 values, which err themselves, with a radius.
         """
         norm = torch.linalg.vector_norm(query, dim=1).cpu().double().numpy()
-        bound: Distances = 2 * self.epsilon * (2 * norm + np.sqrt(squared)) ** 2
+        distance = np.sqrt(np.maximum(squared, 0))  # rounding makes rough values negative
+        bound: Distances = 2 * self.epsilon * (2 * norm + distance) ** 2
         return bound
 
     def _exact(self, left: Indices, right: Indices) -> Distances:
         """Squared distances of (query, reference) pairs in fp64, shape (pairs,)."""
         result = np.empty(len(left))
-        step = max(1, _BLOCK_ELEMENTS // max(self.queries.shape[1], 1))
+        step = max(1, _PIECE_ELEMENTS // max(self.queries.shape[1], 1))
         for start in range(0, len(left), step):
             part = slice(start, start + step)
             difference = self.queries[left[part]].astype(np.float64)
@@ -188,9 +224,14 @@ class _Search:
         return result
 
     def _centred(self, rows: NDArray[Any]) -> Tensor:
-        centred = rows.astype(np.float64)
-        centred -= self.centre
-        return torch.from_numpy(centred.astype(np.float32)).to(self.device)
+        """Subtract the centre in fp64 and round to fp32, in pieces that stay in the cache."""
+        centred = np.empty(rows.shape, np.float32)
+        step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
+        for start in range(0, len(rows), step):
+            piece = rows[start : start + step].astype(np.float64)
+            piece -= self.centre
+            centred[start : start + step] = piece
+        return torch.from_numpy(centred).to(self.device)
 
 
 @contextlib.contextmanager
@@ -218,7 +259,7 @@ def _order(squared: Distances, index: Indices, k: int) -> tuple[Distances, Indic
 
 
 def _mean(rows: NDArray[Any]) -> NDArray[np.float64]:
-    step = max(1, _BLOCK_ELEMENTS // max(rows.shape[1], 1))
+    step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
     total = np.zeros(rows.shape[1])
     for start in range(0, len(rows), step):
         total += rows[start : start + step].sum(axis=0, dtype=np.float64)

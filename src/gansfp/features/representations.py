@@ -16,7 +16,8 @@ from gansfp.features.embeddings import embed
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_CHUNK = 1024
+_CHUNK_PIXELS = 1 << 22
+"""Pixels that are worked on at a time: 32 MB in fp64."""
 
 
 class Representation(Protocol):
@@ -65,13 +66,14 @@ class NCC:
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Standardise the pixels of each image: float32, shape (N, size * size)."""
         vectors = _shrunk(images, self.size)
-        for start in range(0, len(vectors), _CHUNK):
-            block = vectors[start : start + _CHUNK].astype(np.float64)
+        step = _step(vectors.shape[1])
+        for start in range(0, len(vectors), step):
+            block = vectors[start : start + step].astype(np.float64)
             block -= block.mean(axis=1, keepdims=True)
             norm = np.linalg.norm(block, axis=1, keepdims=True)
             # Rounding leaves about 1e-15 of a constant image, which is no contrast.
             block /= np.where(norm > 1e-9, norm, np.inf)
-            vectors[start : start + _CHUNK] = block
+            vectors[start : start + step] = block
         return vectors
 
     def spec(self) -> dict[str, Any]:
@@ -107,12 +109,13 @@ class Features:
         return vectors
 
     def spec(self) -> dict[str, Any]:
-        """Describe the map by plain values; where the cache lies is no part of it."""
+        """Describe the map by plain values, and where it keeps embeddings: `predict` finds them."""
         return {
             "kind": "features",
             "backbone": asdict(self.backbone),
             "normalize": self.normalize,
             "batch_size": self.batch_size,
+            "cache_dir": self.cache_dir,
         }
 
 
@@ -134,19 +137,25 @@ def from_spec(spec: dict[str, Any]) -> Representation:
 
 
 def _shrunk(images: NDArray[np.uint8], size: int | None) -> NDArray[np.float32]:
+    """Average images down and flatten them, block by block: float32 in [0, 1]."""
     n, height, width = images.shape
-    if size is None or size == height == width:
-        flat = np.array(images).reshape(n, -1).astype(np.float32)
-        flat /= 255
-        return flat
-    if size < 1 or size > min(height, width):
+    if size is not None and not 1 <= size <= min(height, width):
         raise UserError(
             f"representation size={size}: images have {height} x {width} pixels; choose 1 to "
             f"{min(height, width)}"
         )
-    result = np.empty((n, size * size), dtype=np.float32)
-    for start in range(0, n, _CHUNK):
-        block = torch.from_numpy(np.array(images[start : start + _CHUNK])).unsqueeze(1).float()
-        small = F.adaptive_avg_pool2d(block, size)
-        result[start : start + _CHUNK] = (small.flatten(1) / 255).numpy()
-    return result
+    shape = (height, width) if size is None else (size, size)
+    result = np.empty((n, *shape), dtype=np.float32)
+    step = _step(height * width)
+    for start in range(0, n, step):
+        block = images[start : start + step]
+        if shape != (height, width):
+            grey = torch.from_numpy(np.array(block)).unsqueeze(1).float()
+            block = F.adaptive_avg_pool2d(grey, shape)[:, 0].numpy()
+        np.divide(block, np.float32(255), out=result[start : start + step])
+    return result.reshape(n, -1)
+
+
+def _step(pixels: int) -> int:
+    """Count the images of so many pixels that are worked on at a time."""
+    return max(1, _CHUNK_PIXELS // max(pixels, 1))

@@ -12,6 +12,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from gansfp.build import instantiate, instantiate_all
+from gansfp.features.cpu import tune_allocator
 from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
@@ -62,6 +63,7 @@ def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModu
     checkpoint = resume_from(Path(trainer.default_root_dir))
     if checkpoint:
         log.info("resuming from %s", checkpoint)
+    _tune(trainer)
     trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     if trainer.interrupted or trainer.received_sigterm:
         raise KeyboardInterrupt
@@ -122,6 +124,12 @@ def predict(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+    _tune(trainer)
     outputs: Any = trainer.predict(module, datamodule=data)
     stacked = torch.cat([part.float().cpu() for part in outputs])
     return module.scores(stacked, needed, data, rows)
+
+
+def _tune(trainer: L.Trainer) -> None:
+    if trainer.strategy.root_device.type == "cpu":
+        tune_allocator()

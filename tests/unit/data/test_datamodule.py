@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from gansfp.data import datamodule
 from gansfp.data.attribution import AttributionDataModule
 from gansfp.data.membership import MembershipDataModule
 from gansfp.data.pairs import ClassPairs, Images
@@ -143,3 +144,11 @@ def test_a_trainer_of_two_ranks_gives_each_its_share(membership_data) -> None:
         data.trainer = type("Ranks", (), {"global_rank": rank, "world_size": 2})()
         shares.append(next(iter(data.train_dataloader()))["row"].tolist())
     assert shares == [whole[0::2], whole[1::2]]
+
+
+def test_prediction_batches_shrink_with_the_images(membership_data, monkeypatch) -> None:
+    data = membership_data()
+    data.predict_rows = data.benchmark.candidates("test")
+    assert len(next(iter(data.predict_dataloader()))["row"]) == 8  # all of them
+    monkeypatch.setattr(datamodule, "PREDICT_PIXELS", 3 * 16 * 16)
+    assert [len(batch["row"]) for batch in data.predict_dataloader()] == [3, 3, 2]

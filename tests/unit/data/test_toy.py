@@ -6,13 +6,21 @@ import hashlib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.ndimage import zoom
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.data import toy_generator
+from gansfp.data.toy import (
+    AttributionCounts,
+    MembershipCounts,
+    write_toy_attribution,
+    write_toy_membership,
+)
+from gansfp.data.toy_generator import ToyGenerator, _enlarging
 from gansfp.errors import UserError
 
 
@@ -160,3 +168,45 @@ def test_a_finished_toy_is_kept_and_a_strange_folder_refused(tmp_path):
     assert digest(folder) == before
     with pytest.raises(UserError, match="holds something else"):
         write_toy_attribution(folder, seed=1, size=32)
+
+
+def test_counts_and_size_are_free(tmp_path):
+    counts = MembershipCounts(labelled=3, test=4, generated_train=7, generated_test=5)
+    folder = write_toy_membership(tmp_path / "m", size=96, counts=counts)
+    found = {str(f.relative_to(folder)): len(list(f.glob("*.png"))) for f in folder.glob("*/*/")}
+    assert found == {
+        "train/generated": 7,
+        "train/real_used": 3,
+        "train/real_not_used": 3,
+        "test/generated": 5,
+        "test/real_unknown": 8,
+    }
+    assert Image.open(folder / "test/generated/generated_5.png").size == (96, 96)
+    each = AttributionCounts(real=4, train=3, test=6)
+    folder = write_toy_attribution(tmp_path / "a", size=32, counts=each)
+    labels = read_csv(folder / "test/labels.csv")
+    assert sorted(path.name for path in (folder / "test/generated_unknown").iterdir()) == sorted(
+        f"generated_unknown_{k}.png" for k in range(1, 31)
+    )
+    assert sorted(labels.values()) == sorted(f"t{k}" for k in range(1, 6) for _ in range(6))
+    with pytest.raises(UserError, match="holds something else"):
+        write_toy_attribution(folder, size=32)
+
+
+def test_threads_change_no_pixel(monkeypatch):
+    members = np.random.default_rng(0).integers(0, 256, (9, 80, 80)).astype(np.uint8)
+    monkeypatch.setattr(toy_generator, "_CHUNK_PIXELS", 4 * 80 * 80)
+    drawn = []
+    for threads in (1, 3):
+        monkeypatch.setattr(toy_generator, "usable_cpus", lambda threads=threads: threads)
+        drawn.append(ToyGenerator().sample(members, 18, np.random.default_rng(1)))
+    np.testing.assert_array_equal(*drawn)
+    assert len(drawn[0]) == 18
+    assert len({image.tobytes() for image in drawn[0]}) == 18
+
+
+def test_a_field_is_enlarged_as_scipy_does():
+    field = np.random.default_rng(0).standard_normal((12, 12)).astype(np.float32)
+    grown = _enlarging(12, 30) @ field @ _enlarging(12, 30).T
+    peer = zoom(field, 2.5, order=1, mode="grid-wrap", grid_mode=True)
+    np.testing.assert_allclose(grown, peer, atol=1e-6)

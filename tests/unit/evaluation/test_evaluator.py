@@ -13,7 +13,7 @@ from gansfp.data.index import Index
 from gansfp.data.store import ImageStore
 from gansfp.decisions import ArgMax, FixedThreshold
 from gansfp.errors import UserError
-from gansfp.evaluation.controls import blind_on_labelled, blind_on_test, file_order, random_halves
+from gansfp.evaluation.controls import blind_on_labelled, blind_on_test, file_order, order_halves
 from gansfp.evaluation.evaluator import AttributionEvaluator, MembershipEvaluator
 from gansfp.evaluation.metrics import attribution_metrics, membership_metrics
 
@@ -144,11 +144,77 @@ def test_the_blind_baseline_is_at_chance_without_a_shift(tmp_path):
     assert np.mean([control["value"] for control in found]) == pytest.approx(0.5, abs=0.06)
 
 
-def test_random_halves_cover_chance_whatever_the_score():
-    rng = np.random.default_rng(0)
-    control = random_halves(rng.exponential(size=80), np.arange(80).astype(str), "used", 0)
-    assert control["passed"]
-    assert random_halves(np.ones(4), np.array(["a"] * 4), "used", 0) is None
+class TestMembersAgainstMembers:
+    @staticmethod
+    def control(score, groups=None, names=None, seed=0):
+        names = names or [f"img_{k}.png" for k in range(len(score))]
+        groups = np.array(names if groups is None else groups).astype(str)
+        return order_halves(np.asarray(score, float), groups, names, "used", seed)
+
+    def test_a_score_free_of_order_passes_at_its_level(self):
+        rng = np.random.default_rng(0)
+        passed = [
+            self.control(rng.exponential(size=n), seed=k)["passed"]
+            for k, n in enumerate([16, 40, 81, 250] * 40)
+        ]
+        assert np.mean(passed) > 0.96  # expected 0.9875
+
+    @pytest.mark.parametrize("n", [16, 50, 120, 500])
+    def test_a_score_that_follows_the_names_is_caught(self, n):
+        control = self.control(np.arange(n))
+        assert control["value"] == 1.0
+        assert not control["passed"]
+        assert not self.control(-np.arange(n))["passed"]
+
+    def test_so_is_one_that_does_so_in_part(self):
+        noise = np.random.default_rng(1).normal(size=300)
+        assert not self.control(np.linspace(-1, 1, 300) + noise)["passed"]
+        hump = np.abs(np.linspace(-1, 1, 300)) < 0.5
+        assert not self.control(1.5 * hump + noise)["passed"]
+
+    def test_natural_order_is_meant(self):
+        names = [f"img_{k}.png" for k in np.random.default_rng(2).permutation(200)]
+        score = [int(name[4:-4]) for name in names]
+        assert not self.control(score, names=names)["passed"]
+
+    def test_neighbours_of_one_patient_raise_no_alarm(self):
+        rng = np.random.default_rng(3)
+        slices = [np.repeat(rng.normal(size=100), 4) for _ in range(60)]
+        alarms = [not self.control(score, seed=k)["passed"] for k, score in enumerate(slices)]
+        assert np.mean(alarms) <= 0.05
+        patients = np.repeat(np.arange(40), 10)
+        alarms = [
+            not self.control(rng.normal(size=40)[patients], patients, seed=k)["passed"]
+            for k in range(60)
+        ]
+        assert np.mean(alarms) <= 0.05
+
+    def test_patients_of_unequal_size_raise_no_alarm(self):
+        rng = np.random.default_rng(4)
+        patients = np.repeat(np.arange(60), rng.integers(1, 12, 60))
+        sizes = np.bincount(patients)[patients]
+        alarms = []
+        for k in range(60):
+            mixed = rng.permutation(len(patients))  # files in random order, as a forge names them
+            alarms.append(not self.control(sizes[mixed], patients[mixed], seed=k)["passed"])
+        assert np.mean(alarms) <= 0.05
+
+    def test_equal_scores_and_few_patients(self):
+        assert self.control(np.ones(50))["passed"]
+        assert self.control(np.arange(15)) is None
+        assert self.control(np.ones(40), ["a"] * 40) is None
+
+
+def test_a_planted_order_leak_invalidates_the_result(tmp_path):
+    benchmark, _ = _membership(tmp_path)
+    rows = benchmark.candidates("test")
+    score = np.random.default_rng(0).normal(size=len(rows))
+    assert _quick().evaluate(_table(benchmark, rows, score), benchmark)["valid"]
+    leaky = _table(benchmark, rows, score + np.linspace(-2, 2, len(rows)))
+    result = _quick().evaluate(leaky, benchmark)
+    assert result["valid"] is False
+    assert "members" in result["invalid_reason"]
+    assert "blind" not in result["invalid_reason"]
 
 
 def test_sorted_file_names_give_the_truth_away():

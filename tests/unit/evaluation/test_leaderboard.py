@@ -79,7 +79,31 @@ def test_one_invalid_seed_marks_the_row_and_no_controls_say_unchecked(tmp_path):
     assert "INVALID" in lines["bad"]
     assert "unchecked" in lines["none"]
     assert "VALID" in lines["good"]
-    assert "good T" in lines["good"]
+
+
+def test_transductive_results_have_their_own_column_and_come_after(tmp_path):
+    _write(tmp_path, "pool", 0, 0.9, transductive=True)
+    _write(tmp_path, "alone", 0, 0.2)
+    frame = leaderboard(tmp_path)
+    assert frame["experiment"].tolist() == ["alone", "pool"]
+    head, _, alone, pool, *_ = _text(render(frame)).splitlines()[2:]
+    inductive, transductive = head.index(" kappa"), head.index("transductive")
+    assert alone.index("0.200 [") < transductive < pool.index("0.900 [") + 20
+    assert pool[inductive - 10 : inductive + 6].strip() == ""
+    assert alone[transductive : transductive + 12].strip() == ""
+    assert "paper" not in head
+
+
+def test_columns_that_no_row_fills_are_left_out(tmp_path):
+    _write(tmp_path, "alone", 0, 0.2, published="1696")
+    text = _text(render(leaderboard(tmp_path)))
+    assert "transductive" not in text
+    assert "paper" in text
+    (tmp_path / "other").mkdir()
+    _write(tmp_path / "other", "pool", 0, 0.9, transductive=True)
+    head = _text(render(leaderboard(tmp_path / "other"))).splitlines()[2]
+    assert "transductive" in head
+    assert "kappa" not in head
 
 
 def test_validation_results_rank_below_test_results(tmp_path):

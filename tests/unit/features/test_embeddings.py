@@ -67,3 +67,12 @@ def test_broken_file_is_replaced(
     path.write_bytes(damage)
     np.testing.assert_array_equal(embed(images, backbone, cache_dir=tmp_path), first)
     np.testing.assert_array_equal(np.load(path), first)
+
+
+def test_a_cache_that_cannot_be_written_is_a_warning(
+    backbone: Backbone, images: np.ndarray, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    features = embed(images[:2], backbone, cache_dir=tmp_path / "file" / "cache")
+    np.testing.assert_array_equal(features, embed(images[:2], backbone))
+    assert "not kept" in caplog.text

@@ -95,6 +95,58 @@ def test_crowded_neighbourhood_is_searched_again(
     assert calls
 
 
+def test_many_queries_are_searched_again_together(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Ties beyond what fp32 can tell, for some queries only; others have clear neighbours.
+    crowd = 50 * rng.normal(size=32) + 1e-5 * rng.normal(size=(200, 32))
+    references = np.concatenate([crowd, 30 * rng.normal(size=(100, 32))])
+    queries = np.concatenate([crowd[:90] + 1e-5, references[200:220] + 0.1])
+    order = rng.permutation(110)
+    exact = ((queries[order][:, None] - references[None]) ** 2).sum(-1)
+    counts: list[int] = []
+    widen = neighbours._Search._widen
+    monkeypatch.setattr(
+        neighbours._Search,
+        "_widen",
+        lambda self, *args: (counts.append(len(args[1])), widen(self, *args))[1],
+    )
+    for chunk in (None, 25):
+        distance, index = nearest(queries[order], references, 3, chunk=chunk)
+        np.testing.assert_array_equal(index, np.argsort(exact, axis=1)[:, :3])
+        np.testing.assert_allclose(distance, np.sqrt(np.sort(exact, axis=1)[:, :3]), rtol=1e-12)
+    assert sum(counts) == 180
+    assert max(counts) == 64
+
+
+def test_clear_neighbours_cost_one_exact_distance_each(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    references = rng.normal(size=(300, 128))
+    pairs: list[int] = []
+    exact = neighbours._Search._exact
+    monkeypatch.setattr(
+        neighbours._Search,
+        "_exact",
+        lambda self, left, right: (pairs.append(len(left)), exact(self, left, right))[1],
+    )
+    _, index = nearest(references[:100] + 0.01, references, 1)
+    np.testing.assert_array_equal(index[:, 0], np.arange(100))
+    assert sum(pairs) == 100
+
+
+def test_blocks_of_many_features_change_no_bit(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queries, references = rng.normal(size=(200, 50)), rng.normal(size=(300, 50))
+    whole = nearest(queries, references, 2)
+    monkeypatch.setattr(neighbours, "_QUERY_ELEMENTS", 50 * 90)
+    monkeypatch.setattr(neighbours, "_REFERENCE_ELEMENTS", 50 * 70)
+    monkeypatch.setattr(neighbours, "_PIECE_ELEMENTS", 50 * 3)
+    parts = nearest(queries, references, 2)
+    assert [a.tobytes() for a in whole] == [b.tobytes() for b in parts]
+
+
 def test_own_group_is_no_neighbour(rng: np.random.Generator) -> None:
     points = rng.normal(size=(40, 8))
     groups = np.array([f"p{i // 4}" for i in range(40)])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from gansfp.errors import UserError
+from gansfp.features import representations
 from gansfp.features.backbones import BackboneSpec
 from gansfp.features.neighbours import nearest
 from gansfp.features.representations import NCC, Features, Pixels, from_spec
@@ -62,7 +63,7 @@ def test_features_are_unit_vectors(images: np.ndarray) -> None:
 
 @pytest.mark.parametrize(
     "representation",
-    [Pixels(), Pixels(16), NCC(4), Features(BackboneSpec("resnet18", "none"), normalize=False)],
+    [Pixels(), Pixels(16), NCC(4), Features(BackboneSpec("resnet18", "none"), cache_dir="x")],
     ids=str,
 )
 def test_spec_goes_through_json(representation: Pixels | NCC | Features) -> None:
@@ -72,3 +73,12 @@ def test_spec_goes_through_json(representation: Pixels | NCC | Features) -> None
 def test_unknown_kind() -> None:
     with pytest.raises(UserError, match="choose pixels, ncc or features"):
         from_spec({"kind": "sound"})
+
+
+@pytest.mark.parametrize("representation", [Pixels(), Pixels(size=4), NCC(), NCC(size=4)])
+def test_blocks_change_no_bit(
+    representation: Pixels | NCC, images: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = representation.encode(images)
+    monkeypatch.setattr(representations, "_CHUNK_PIXELS", 1)
+    assert representation.encode(images).tobytes() == whole.tobytes()

@@ -13,8 +13,9 @@ from scipy.spatial.distance import cdist
 from gansfp.errors import UserError
 from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import NCC, Pixels
-from gansfp.methods.distance import statistics
+from gansfp.methods.distance import estimator, statistics
 from gansfp.methods.distance.estimator import DistanceEstimator, exclusion_keys
+from gansfp.methods.distance.statistics import References
 
 Data = Any
 
@@ -33,6 +34,15 @@ def test_nearest_is_brute_force(membership: Data, k: int) -> None:
     scores = DistanceEstimator(k=k).fit(membership).predict(membership, rows)
     full = cdist(_pixels(membership, rows), _pixels(membership, membership.generated_rows))
     np.testing.assert_allclose(scores, -np.sort(full, axis=1)[:, :k].mean(axis=1), rtol=1e-6)
+
+
+def test_blocks_change_no_score(membership: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = membership.benchmark.candidates("test")
+    whole = DistanceEstimator().fit(membership).predict(membership, rows)
+    monkeypatch.setattr(estimator, "_ENCODED", 3)
+    monkeypatch.setattr(estimator, "_BLOCK", 5)
+    parts = DistanceEstimator().fit(membership).predict(membership, rows)
+    assert parts.tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize("k_pool", [1, 5])
@@ -141,11 +151,11 @@ def test_attribution_is_brute_force(attribution: Data, reference: str, k: int) -
 def test_votes_are_weighted_by_class_size_and_ties_go_to_the_nearer() -> None:
     references = np.array([[1.0], [2.0], [3.0], [10.0]])
     labels = np.array([0, 0, 1, 1])
-    shares = statistics.class_votes(np.array([[0.0]]), references, labels, 2, k=3)
+    shares = statistics.class_votes(np.array([[0.0]]), References(references, labels), k=3)
     np.testing.assert_allclose(shares, [[2 / 3, 1 / 3]])
     three = np.array([[1.0], [2.0], [3.0], [10.0], [11.0], [12.0]])
     unequal = np.array([0, 0, 1, 1, 1, 1])
-    shares = statistics.class_votes(np.array([[2.4]]), three, unequal, 2, k=3)
+    shares = statistics.class_votes(np.array([[2.4]]), References(three, unequal), k=3)
     np.testing.assert_allclose(shares, [[1 / (1 + 0.25), 0.25 / (1 + 0.25)]])
     blended = statistics.blend_votes(np.array([[0.5, 0.5]]), np.array([[0.2, 0.8]]))
     assert blended.argmax() == 1

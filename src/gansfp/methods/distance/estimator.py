@@ -12,6 +12,7 @@ from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import Pixels, from_spec
 from gansfp.methods.base import Estimator
 from gansfp.methods.distance import statistics
+from gansfp.methods.distance.statistics import References
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,6 +34,7 @@ Rule = Literal["distance", "vote"]
 _FILE = "distance.json"
 _OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
 _BLOCK = 2048
+_ENCODED = 512
 
 
 class DistanceEstimator(Estimator):
@@ -160,14 +162,13 @@ class DistanceEstimator(Estimator):
     def _attribution(
         self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
     ) -> NDArray[np.float64]:
-        vectors, labels = references["vectors"], references["labels"]
-        exclude, n = Exclusion(keys, references["keys"]), int(labels.max()) + 1
+        known = References(references["vectors"], references["labels"], references["keys"])
         k = self.k if self.rule == "distance" else 1
-        distances = statistics.class_distances(queries, vectors, labels, n, k, exclude)
+        distances = statistics.class_distances(queries, known, k, keys)
         by_distance = statistics.distance_probabilities(distances, self.temperature)
         if self.rule == "distance":
             return by_distance
-        shares = statistics.class_votes(queries, vectors, labels, n, self.k, exclude)
+        shares = statistics.class_votes(queries, known, self.k, keys)
         return statistics.blend_votes(shares, by_distance)
 
     def _references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
@@ -213,7 +214,16 @@ class DistanceEstimator(Estimator):
         return rows
 
     def _encode(self, benchmark: Benchmark, rows: Rows) -> Vectors:
-        return self.representation.encode(benchmark.images(rows))
+        """Encode block by block, so that a contest's images are not copied as a whole."""
+        vectors: Vectors | None = None
+        for start in range(0, len(rows), _ENCODED):
+            part = self.representation.encode(benchmark.images(rows[start : start + _ENCODED]))
+            if vectors is None:
+                vectors = np.empty((len(rows), part.shape[1]), part.dtype)
+            vectors[start : start + len(part)] = part
+        return (
+            vectors if vectors is not None else self.representation.encode(benchmark.images(rows))
+        )
 
 
 def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy.special import softmax
 
 from gansfp.features.neighbours import Exclusion, nearest
 
@@ -71,41 +73,61 @@ def pool_ratio(
     return log_distance(local) - log_distance(closest)
 
 
+@dataclass(frozen=True)
+class References:
+    """Images of known class that candidates are compared with.
+
+    Attributes:
+        vectors: Shape (m, D).
+        labels: Class positions, shape (m,); the last class has an image.
+        keys: Exclusion key of each (a candidate is not compared with its own), shape (m,), or None.
+    """
+
+    vectors: Vectors
+    labels: NDArray[np.int64]
+    keys: NDArray[Any] | None = None
+
+    @property
+    def sizes(self) -> NDArray[np.int64]:
+        """Number of images of each class, shape (classes,)."""
+        return np.bincount(self.labels)
+
+    def of_class(self, label: int) -> References:
+        """Keep the images of one class."""
+        kept = self.labels == label
+        keys = None if self.keys is None else self.keys[kept]
+        return References(self.vectors[kept], self.labels[kept], keys)
+
+    def nearest(
+        self, queries: Vectors, k: int, keys: NDArray[Any] | None
+    ) -> tuple[Scores, NDArray[np.int64]]:
+        """Find distances and positions of the k nearest, both (n, k); `keys` are the queries'."""
+        exclude = None if keys is None or self.keys is None else Exclusion(keys, self.keys)
+        return nearest(queries, self.vectors, k, exclude)
+
+
 def class_distances(
-    queries: Vectors,
-    references: Vectors,
-    labels: NDArray[np.int64],
-    classes: int,
-    k: int = 1,
-    exclude: Exclusion | None = None,
+    queries: Vectors, references: References, k: int = 1, keys: NDArray[Any] | None = None
 ) -> Scores:
     """Compute the mean distance to the k nearest references of each class, shape (n, classes)."""
-    columns = []
-    for c in range(classes):
-        member = labels == c
-        skip = Exclusion(exclude.queries, exclude.references[member]) if exclude else None
-        columns.append(nearest(queries, references[member], k, skip)[0].mean(axis=1))
-    return np.stack(columns, axis=1)
+    classes = range(len(references.sizes))
+    found = [references.of_class(c).nearest(queries, k, keys)[0].mean(axis=1) for c in classes]
+    return np.stack(found, axis=1)
 
 
 def class_votes(
-    queries: Vectors,
-    references: Vectors,
-    labels: NDArray[np.int64],
-    classes: int,
-    k: int = 1,
-    exclude: Exclusion | None = None,
+    queries: Vectors, references: References, k: int = 1, keys: NDArray[Any] | None = None
 ) -> Scores:
     """Count the classes of the k nearest references, each vote worth 1 / (size of its class).
 
     Returns:
         Shares of the vote, rows sum to 1, shape (n, classes).
     """
-    _, index = nearest(queries, references, k, exclude)
-    weight = 1 / np.maximum(np.bincount(labels, minlength=classes), 1)
-    votes = np.zeros((len(queries), classes))
-    winners = labels[index]
-    np.add.at(votes, (np.arange(len(queries))[:, None], winners), weight[winners])
+    _, index = references.nearest(queries, k, keys)
+    worth = 1 / np.maximum(references.sizes, 1)
+    winners = references.labels[index]
+    votes = np.zeros((len(queries), len(worth)))
+    np.add.at(votes, (np.arange(len(queries))[:, None], winners), worth[winners])
     shares: Scores = votes / votes.sum(axis=1, keepdims=True)
     return shares
 
@@ -116,9 +138,7 @@ def distance_probabilities(distances: Scores, temperature: float) -> Scores:
     Free of the scale of the features. The temperature is fixed, not fitted: probabilities rank and
     are not calibrated.
     """
-    logits = -log_distance(distances) / temperature
-    weights = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result: Scores = weights / weights.sum(axis=1, keepdims=True)
+    result: Scores = softmax(-log_distance(distances) / temperature, axis=1)
     return result
 
 

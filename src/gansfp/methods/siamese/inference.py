@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from scipy.special import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,5 @@ def probabilities(distances: Array) -> Array:
     The arg-max is the nearest class; the values are no calibrated probabilities: between unit
     vectors a distance is at most 2, so that they stay close to each other.
     """
-    logits = -distances
-    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    result: Array = weights / weights.sum(axis=-1, keepdims=True)
+    result: Array = softmax(-distances, axis=-1)
     return result

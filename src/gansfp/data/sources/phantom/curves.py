@@ -1,0 +1,219 @@
+"""Closed smooth curves, tables along the body, and the smooth randomness between patients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_STEPS = 8
+
+
+def _catmull_rom() -> Floats:
+    """Weights of four neighbouring control points at the steps of one edge, shape (_STEPS, 4)."""
+    t = np.arange(_STEPS) / _STEPS
+    return np.stack(
+        [
+            -0.5 * t + t**2 - 0.5 * t**3,
+            1 - 2.5 * t**2 + 1.5 * t**3,
+            0.5 * t + 2 * t**2 - 1.5 * t**3,
+            -0.5 * t**2 + 0.5 * t**3,
+        ],
+        axis=1,
+    )
+
+
+_WEIGHTS = _catmull_rom()
+
+
+def closed_curve(points: Floats) -> Floats:
+    """Smooth closed curve through control points (uniform Catmull-Rom).
+
+    Args:
+        points: Control points, shape (K, 2).
+
+    Returns:
+        Points on the curve, shape (8 K, 2).
+    """
+    around = np.stack([np.roll(points, 1 - k, axis=0) for k in range(4)], axis=1)
+    curve: Floats = np.einsum("sj,kjc->ksc", _WEIGHTS, around).reshape(-1, 2)
+    return curve
+
+
+def open_curve(points: Floats, steps: int = 4) -> Floats:
+    """Smooth curve through the points of an open line, in 2 or 3 dimensions.
+
+    Args:
+        points: Shape (K, D).
+        steps: Points for each edge.
+
+    Returns:
+        Shape (steps (K - 1) + 1, D), ends included.
+    """
+    padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    around = np.stack([padded[k : k + len(points) - 1] for k in range(4)], axis=1)
+    inner = np.einsum("sj,kjc->ksc", _WEIGHTS[:: _STEPS // steps], around)
+    return np.concatenate([inner.reshape(-1, points.shape[1]), points[-1:]])
+
+
+def ellipse(
+    centre: Sequence[float], radii: Sequence[float], roll: float = 0.0, count: int = 40
+) -> Floats:
+    """Points around an ellipse.
+
+    Args:
+        centre: x and y in mm.
+        radii: Half axes in mm.
+        roll: Turn of the first axis from x towards y, radians.
+        count: Number of points.
+
+    Returns:
+        Shape (count, 2).
+    """
+    angle = np.arange(count) * (2 * np.pi / count)
+    along, across = radii[0] * np.cos(angle), radii[1] * np.sin(angle)
+    cos, sin = np.cos(roll), np.sin(roll)
+    x = centre[0] + along * cos - across * sin
+    y = centre[1] + along * sin + across * cos
+    return np.stack([x, y], axis=1)
+
+
+def normals(curve: Floats, smooth: int = 2) -> Floats:
+    """Unit vectors across a closed curve, outwards where it runs clockwise in the image (y down).
+
+    Args:
+        curve: Points, shape (K, 2).
+        smooth: Neighbours on each side that define the direction.
+
+    Returns:
+        Shape (K, 2).
+    """
+    tangent = np.roll(curve, -smooth, axis=0) - np.roll(curve, smooth, axis=0)
+    length = np.maximum(np.sqrt((tangent**2).sum(1, keepdims=True)), 1e-9)
+    turned: Floats = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) / length
+    return turned
+
+
+class Profile:
+    """A number, or an array of numbers, given at levels and smooth in between.
+
+    Args:
+        rows: Level in mm and the values there, in rising order of level. Constant beyond the ends.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[float]]) -> None:
+        table = np.asarray(rows, dtype=np.float64)
+        self._levels, self._values = table[:, 0], table[:, 1:]
+
+    def __call__(self, level: float) -> Floats:
+        """Values at a level, shape (C,)."""
+        levels = self._levels
+        k = int(np.clip(np.searchsorted(levels, level) - 1, 0, len(levels) - 2))
+        t = float(np.clip((level - levels[k]) / (levels[k + 1] - levels[k]), 0.0, 1.0))
+        t = 0.5 * t + 0.5 * t * t * (3 - 2 * t)  # half way to smooth steps
+        result: Floats = (1 - t) * self._values[k] + t * self._values[k + 1]
+        return result
+
+    def one(self, level: float) -> float:
+        """The first value at a level."""
+        return float(self(level)[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Warp:
+    """A smooth displacement of space: few plane waves of random direction and phase.
+
+    Attributes:
+        waves: Wave vectors in radians a mm, shape (K, 3).
+        phases: Shape (K,).
+        sizes: Displacement of each wave in mm, shape (K, 2); none along z.
+    """
+
+    waves: Floats
+    phases: Floats
+    sizes: Floats
+
+    @classmethod
+    def draw(
+        cls, rng: np.random.Generator, size: float, lengths: tuple[float, float], count: int = 10
+    ) -> Warp:
+        """Draw a displacement of root mean square `size` mm with wave lengths in a range of mm."""
+        direction = rng.standard_normal((count, 3))
+        direction /= np.sqrt((direction**2).sum(1, keepdims=True))
+        length = rng.uniform(*lengths, size=(count, 1))
+        sizes = rng.standard_normal((count, 2)) * size * np.sqrt(2.0 / count)
+        return cls(direction * 2 * np.pi / length, rng.uniform(0, 2 * np.pi, count), sizes)
+
+    def __add__(self, other: Warp) -> Warp:
+        """Both displacements at once."""
+        parts = ((self.waves, other.waves), (self.phases, other.phases), (self.sizes, other.sizes))
+        return Warp(*(np.concatenate(part) for part in parts))
+
+    def __call__(self, points: Floats, level: float) -> Floats:
+        """Displace points of one level, shape (n, 2)."""
+        waves = self.waves.astype(np.float32)
+        phase = points.astype(np.float32) @ waves[:, :2].T
+        phase += (level * self.waves[:, 2] + self.phases).astype(np.float32)
+        moved: Floats = points + np.sin(phase) @ self.sizes.astype(np.float32)
+        return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Wobble:
+    """Bumps of a closed surface: Fourier waves around it whose phases turn with the level.
+
+    Attributes:
+        sizes: Height in mm of the waves with 2, 3, ... periods, shape (K,).
+        phases: Shape (K,).
+        turns: Radians a mm of level, shape (K,).
+    """
+
+    sizes: Floats
+    phases: Floats
+    turns: Floats
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, size: float, count: int = 6) -> Wobble:
+        """Draw bumps of root mean square `size` mm; fine ones are low."""
+        order = np.arange(2, 2 + count)
+        sizes = rng.standard_normal(count) / order
+        sizes *= size * np.sqrt(2.0 / (1.0 / order**2).sum())
+        turns = rng.normal(0.0, 1 / 60.0, count)
+        return cls(sizes, rng.uniform(0, 2 * np.pi, count), turns)
+
+    def __call__(self, curve: Floats, level: float) -> Floats:
+        """Move the points of a closed curve away from or towards its middle, shape (n, 2)."""
+        middle = curve.mean(axis=0)
+        arm = curve - middle
+        radius = np.maximum(np.sqrt((arm**2).sum(1)), 1e-6)
+        angle = np.arctan2(arm[:, 1], arm[:, 0])
+        order = np.arange(2, 2 + len(self.sizes))
+        waves = np.cos(angle[:, None] * order + self.phases + self.turns * level)
+        grown = 1 + np.minimum(np.einsum("nk,k->n", waves, self.sizes) / radius, 0.6)
+        moved: Floats = middle + arm * grown[:, None]
+        return moved
+
+
+def smooth_field(rng: np.random.Generator, side: int, cells: int) -> NDArray[np.float32]:
+    """Smooth noise of mean 0 and about unit variance: white noise on a grid, bicubic in between.
+
+    Args:
+        rng: Where chance comes from.
+        side: Side of the square wanted.
+        cells: Side of the grid of independent numbers.
+
+    Returns:
+        Shape (side, side).
+    """
+    from PIL import Image
+
+    coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))

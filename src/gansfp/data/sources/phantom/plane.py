@@ -1,0 +1,83 @@
+"""The plane of one slice: draws outlines given in millimetres into Hounsfield units."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from gansfp.data.sources.phantom.curves import open_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+AIR = -1000.0
+
+
+class Plane:
+    """A fine square raster that is painted over, back to front.
+
+    The raster is finer than the images made of it, so the mean over a pixel's block is the
+    partial volume of what was painted.
+
+    Args:
+        side: Pixels of the raster.
+        field: Side of the field of view in mm.
+        centre: Its middle in the patient's coordinates, x and y in mm.
+        roll: The patient's turn about the long axis, radians.
+        level: Level of the slice in mm.
+        warp: Displaces the points (n, 2) of a level.
+    """
+
+    def __init__(
+        self,
+        side: int,
+        field: float,
+        centre: tuple[float, float],
+        roll: float,
+        level: float,
+        warp: Callable[[Floats, float], Floats],
+    ) -> None:
+        self.side, self.scale, self.level = side, side / field, level
+        self._centre = np.asarray(centre)
+        self._turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])
+        self._warp = warp
+        self._image = Image.new("F", (side, side), AIR)
+        self._draw = ImageDraw.Draw(self._image)
+
+    def to_raster(self, points: Floats, warped: bool = True) -> Floats:
+        """Raster coordinates of points in mm, shape (n, 2); those outside of the body don't warp."""
+        if warped:
+            points = np.einsum("nd,de->ne", self._warp(points, self.level), self._turn)
+        return (points - self._centre) * self.scale + (self.side / 2 - 0.5)
+
+    def fill(self, curve: Floats, value: float, warped: bool = True) -> None:
+        """Paint the inside of a closed curve, shape (n, 2), in Hounsfield units."""
+        self._draw.polygon(self.to_raster(curve, warped).ravel().tolist(), fill=value)
+
+    def fill_all(self, curves: Floats, values: Floats) -> None:
+        """Paint the insides of closed curves, shape (m, n, 2), each in its own value, shape (m,)."""
+        raster = self.to_raster(curves.reshape(-1, 2)).reshape(len(curves), -1)
+        for points, value in zip(raster.tolist(), values.tolist(), strict=True):
+            self._draw.polygon(points, fill=value)
+
+    def line(self, points: Floats, width: float, value: float, warped: bool = True) -> None:
+        """Paint a smooth open line of some width in mm."""
+        drawn = self.to_raster(open_curve(points), warped)
+        pixels = max(int(round(width * self.scale)), 1)
+        self._draw.line(drawn.ravel().tolist(), fill=value, width=pixels, joint="curve")
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """A copy of what was painted, Hounsfield units, shape (side, side)."""
+        return np.array(self._image)
+
+    def replace(self, pixels: NDArray[np.float32]) -> None:
+        """Go on painting over other pixels, shape (side, side)."""
+        self._image = Image.fromarray(pixels)
+        self._draw = ImageDraw.Draw(self._image)

@@ -1,0 +1,161 @@
+"""Draws one slice of one patient: anatomy, then scanner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from gansfp.data.sources.phantom.abdomen import paint_abdomen
+from gansfp.data.sources.phantom.couch import paint_clothes, paint_couch
+from gansfp.data.sources.phantom.curves import smooth_field
+from gansfp.data.sources.phantom.lesions import paint_lesions
+from gansfp.data.sources.phantom.neck import paint_neck
+from gansfp.data.sources.phantom.plane import Plane
+from gansfp.data.sources.phantom.scanner import Scanner, blur, noise, to_grey
+from gansfp.data.sources.phantom.skeleton import (
+    paint_ribs,
+    paint_shoulder,
+    paint_spine,
+    paint_sternum,
+)
+from gansfp.data.sources.phantom.thorax import paint_heart, paint_lungs
+from gansfp.data.sources.phantom.vessels import Vessels, paint_great_vessels, paint_lung_trees
+from gansfp.data.sources.phantom.wall import paint_shoulders, paint_wall, shell
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gansfp.data.sources.phantom.patient import Patient
+
+    Pixels = NDArray[np.float32]
+
+_RASTER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What an examination looks like, beside the patient.
+
+    Attributes:
+        image_size: Side of the images in pixels.
+        noise: Noise over the usual; 0 for none.
+        sharpness: Cut-off of the kernel over the usual.
+        window: Hounsfield units that become 0 and 255.
+    """
+
+    image_size: int = 64
+    noise: float = 1.0
+    sharpness: float = 1.0
+    window: tuple[float, float] = (-1000.0, 400.0)
+
+
+def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[float, float], float]:
+    """How a patient is scanned: scanner, middle of the field (mm) and roll (radians)."""
+    rng = patient.rng("scanner")
+    skin = patient.warp(shell(patient, 20.0).skin, 20.0)
+    span = np.ptp(skin, axis=0)
+    field = float(np.clip(max(span) * np.exp(rng.normal(0.03, 0.07)), 270, 500))
+    sharp = rng.uniform() < 0.35
+    cutoff = (0.62 if sharp else 0.42) * np.exp(0.12 * rng.standard_normal()) * setting.sharpness
+    dose = 30000 * np.exp(0.6 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
+    circle = 1.0 if rng.uniform() < 0.65 else 9.0
+    scanner = Scanner(field, float(dose), float(cutoff), 0.45 if sharp else 0.05, circle)
+    middle = skin.min(0) + span / 2 + rng.normal(0, (6, 10)) + (0, -6)
+    return scanner, (float(middle[0]), float(middle[1])), float(rng.normal(0, 0.035))
+
+
+def hounsfield(
+    patient: Patient, vessels: Vessels, level: float, setting: Setting
+) -> tuple[Pixels, Scanner]:
+    """Anatomy of one slice without scanner noise or blur.
+
+    Args:
+        patient: Whose slice.
+        vessels: The patient's vessels.
+        level: Level in mm below the carina.
+        setting: The examination.
+
+    Returns:
+        Hounsfield units, shape (image_size, image_size), and the scanner.
+    """
+    scanner, middle, roll = draw_scanner(patient, setting)
+    size = setting.image_size
+    side = size * max(1, -(-_RASTER // size))
+    level = patient.to_standard(level)
+    plane = Plane(side, scanner.field, middle, roll, level, patient.warp)
+    _paint_outside(plane, patient, level)
+    _paint_trunk(plane, patient, vessels, level)
+    image = Image.fromarray(plane.pixels)
+    return np.asarray(image.reduce(side // size) if side > size else image), scanner
+
+
+def render(patient: Patient, vessels: Vessels, level: float, setting: Setting) -> NDArray[np.uint8]:
+    """One slice as grey levels, shape (image_size, image_size); same arguments as `hounsfield`."""
+    clean, scanner = hounsfield(patient, vessels, level, setting)
+    image = blur(clean, scanner)
+    if setting.noise > 0:
+        rng = patient.rng("noise", round((level + 1000) * 1000))
+        image = image + noise(clean, scanner, rng)
+    if scanner.circle < 1.5:
+        axis = (np.arange(len(image)) + 0.5) / len(image) * 2 - 1
+        image = np.where(axis**2 + axis[:, None] ** 2 <= scanner.circle**2, image, -2000)
+    return to_grey(image, setting.window)
+
+
+def _paint_outside(plane: Plane, patient: Patient, level: float) -> None:
+    skin = shell(patient, max(level, -20.0)).skin
+    lowest = shell(patient, 20.0).skin[:, 1].max() * patient.scale[1]
+    paint_couch(plane, patient, float(lowest))
+    paint_clothes(plane, patient, skin)
+
+
+def _paint_trunk(plane: Plane, patient: Patient, vessels: Vessels, level: float) -> None:
+    """Back to front: wall, lungs with all inside of them, organs, bones."""
+    if level < -60:
+        paint_shoulders(plane, patient, level)
+    if level > -100:
+        paint_wall(plane, patient, level)
+    paint_shoulder(plane, patient, level)
+    paint_lungs(plane, patient, level)
+    _paint_lung_inside(plane, patient, vessels, level)
+    paint_abdomen(plane, patient, level)
+    paint_neck(plane, patient, level)
+    paint_heart(plane, patient, level)
+    paint_great_vessels(plane, vessels)
+    paint_ribs(plane, patient, level)
+    paint_sternum(plane, patient, level)
+    paint_spine(plane, patient, level)
+
+
+def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: float) -> None:
+    """Texture of the lungs, vessels, bronchi and lesions."""
+    pixels = plane.pixels
+    traits = patient.traits
+    lungs = pixels == np.float32(traits.lung)
+    if not lungs.any():
+        return
+    side = plane.side
+    height = (np.arange(side, dtype=np.float32)[:, None] / side - 0.5) * 2 * np.float32(traits.gravity)
+    pixels += (height + _texture(patient, level, side)) * lungs
+    plane.replace(pixels)
+    paint_lung_trees(plane, vessels)
+    pixels = plane.pixels
+    paint_lesions(plane, patient, pixels, lungs, level)
+    plane.replace(pixels)
+
+
+def _texture(patient: Patient, level: float, side: int) -> Pixels:
+    """Uneven density of the lungs, the same for a patient's neighbouring slices."""
+    coarse = 128
+    total = np.zeros((coarse, coarse), np.float32)
+    for thick, cells, size in ((24.0, 9, 9.0), (8.0, 45, 9.0)):
+        low = int(np.floor(level / thick))
+        share = level / thick - low
+        norm = np.sqrt(share**2 + (1 - share) ** 2)
+        for k, weight in ((low, 1 - share), (low + 1, share)):
+            field = smooth_field(patient.rng("texture", cells, k + 1000), coarse, cells)
+            total += np.float32(size * weight / norm) * field
+    return np.asarray(Image.fromarray(total).resize((side, side), Image.Resampling.BILINEAR))
