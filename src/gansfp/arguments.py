@@ -29,6 +29,9 @@ LEADING_KEY = {
 
 # Hydra's flags that stay; everything else is key=value.
 FLAGS = frozenset({"--cfg", "-c", "--resolve", "--package", "-p"})
+EMBEDDED = "embedded:"
+"""Begins the name of a benchmark inside the package, where a path could be."""
+
 MULTIRUN = frozenset({"-m", "--multirun"})
 
 

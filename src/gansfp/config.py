@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import MISSING, DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gansfp.arguments import EMBEDDED
 from gansfp.errors import UserError, suggest
 
 
@@ -145,7 +146,7 @@ def _require(config: DictConfig, *, needs_data: bool) -> None:
         raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
     for key in places if needs_data else ():
         place = config.data.get(key)
-        if place and not Path(place).expanduser().is_dir():
+        if place and not place.startswith(EMBEDDED) and not Path(place).expanduser().is_dir():
             raise UserError(f"data.{key}={place}: no such folder")
 
 

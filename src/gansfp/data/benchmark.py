@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gansfp.data.checks import UNKNOWN_ROLE, check_index, check_records
+from gansfp.data.embedded import resolve
 from gansfp.data.groups import assign_groups, find_group_files
 from gansfp.data.images import DecodeSettings, Images, read_images
 from gansfp.data.index import Index, build_index
@@ -157,7 +158,8 @@ def survey_benchmark(
 
     Args:
         task: "membership" or "attribution".
-        root: Holds the train and the test folder, and perhaps `groups.csv`.
+        root: Holds the train and the test folder, and perhaps `groups.csv`; or
+            `embedded:<task>/<benchmark>`, as the other places too.
         train_dir: The train folder, where it does not lie in `root`.
         test_dir: The test folder, where it does not lie in `root`.
         groups: Table of file and group, instead of the `groups.csv` in the folders.
@@ -169,6 +171,7 @@ def survey_benchmark(
         UserError: A folder that everything else hangs on is missing.
     """
     settings = DecodeSettings(_shape(resize), _pair(bits16, "data.bits16"))
+    root, train_dir, test_dir = (resolve(place) for place in (root, train_dir, test_dir))
     layout = read_layout(task, root, train_dir, test_dir)
     cache = Path(cache_dir).expanduser() if cache_dir is not None else None
     images = read_images([file.path for file in layout.files], settings, cache)
