@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from gansfp.config import check
 from gansfp.data import embedded
 from gansfp.data.benchmark import load_benchmark
 from gansfp.data.toy import write_toy_membership
