@@ -25,7 +25,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     toy = tmp_path_factory.mktemp("toy")
     write_toy_membership(toy)
     return ["train", "experiment=quickstart/membership_siamese", f"data.root={toy}",
-            "trainer.max_epochs=30", "trainer.accelerator=cpu", "evaluator.bootstrap=100",
+            "data.fold=0", "trainer.max_epochs=30", "trainer.accelerator=cpu", "evaluator.bootstrap=100",
             "evaluator.permutations=100", "callbacks.resume.every_n_steps=1",
             "callbacks.resume.every_seconds=0"]  # fmt: skip
 

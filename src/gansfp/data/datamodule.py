@@ -156,6 +156,17 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
         return PlanLoader(plan, rank, world_size)
 
+    def val_dataloader(self) -> PlanLoader | list[Any]:
+        """Load, on every rank alike, what the method needs to score the held-out fold.
+
+        Nothing where no fold is held out.
+        """
+        method: Any = None if self.trainer is None else self.trainer.lightning_module
+        if not len(self.holdout_rows) or not hasattr(method, "predict_rows"):
+            return []
+        needed = method.predict_rows(self, self.holdout_rows)
+        return PlanLoader(RowPlan(needed, self._predict_batch_size))
+
     def predict_dataloader(self) -> PlanLoader:
         """Load `predict_rows` in order."""
         size = self._predict_batch_size

@@ -6,13 +6,14 @@ sigmoid when it holds a score outside [0, 1], so that their result depends on sc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 import torch
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from gansfp.decisions import best_kappa_threshold
 from gansfp.evaluation.metrics import (
     attribution_metrics,
     membership_metrics,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class _TableMetric(Metric):
+class TableMetric(Metric):
     """Common part: named results with a stage prefix."""
 
     is_differentiable = False
@@ -56,11 +57,13 @@ class _TableMetric(Metric):
         }
 
 
-class MembershipMetrics(_TableMetric):
+class MembershipMetrics(TableMetric):
     """Kappa and its company over all images of a stage.
 
     Args:
-        threshold: Used where `score >= threshold`; None leaves the thresholded metrics out.
+        threshold: Used where `score >= threshold`; None leaves the thresholded metrics out. "best"
+            cuts at the best kappa on these very images, as the decision rule `best_kappa` does with
+            labelled ones: an optimistic kappa.
         prefix: Put before every name.
         kwargs: Arguments of `torchmetrics.Metric`.
     """
@@ -68,7 +71,9 @@ class MembershipMetrics(_TableMetric):
     score: list[Tensor]
     truth: list[Tensor]
 
-    def __init__(self, threshold: float | None = 0.5, prefix: str = "", **kwargs: Any) -> None:
+    def __init__(
+        self, threshold: float | Literal["best"] | None = 0.5, prefix: str = "", **kwargs: Any
+    ) -> None:
         super().__init__(prefix, **kwargs)
         self.threshold = threshold
         self.add_state("score", [], dist_reduce_fx="cat")
@@ -91,11 +96,12 @@ class MembershipMetrics(_TableMetric):
         score, truth = _array(self.score), _array(self.truth)
         if self.threshold is None:
             return self._named(ranking_metrics(truth, score))
-        decision = (score >= self.threshold).astype(np.int64)
+        cut = best_kappa_threshold(score, truth) if self.threshold == "best" else self.threshold
+        decision = (score >= cut).astype(np.int64)
         return self._named(membership_metrics(truth, decision, score))
 
 
-class AttributionMetrics(_TableMetric):
+class AttributionMetrics(TableMetric):
     """Accuracy and its company over all images of a stage.
 
     Args:
@@ -129,6 +135,11 @@ class AttributionMetrics(_TableMetric):
         names = np.asarray(self.classes, dtype=object)
         truth, decision = names[_array(self.truth)], names[_array(self.decision)]
         return self._named(attribution_metrics(truth, decision, self.classes))
+
+
+def task_metrics(task: str, classes: Sequence[str]) -> TableMetric:
+    """Choose the metrics of labelled images for a task."""
+    return MembershipMetrics("best") if task == "membership" else AttributionMetrics(classes)
 
 
 def _array(state: list[Tensor] | Tensor) -> NDArray[Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gansfp.data.datamodule import BenchmarkDataModule
+    from gansfp.evaluation.torchmetric import TableMetric
+
+OFFICIAL_MONITOR = {"membership": "val/kappa", "attribution": "val/accuracy"}
 
 UsesSynthetic = Literal["none", "mean", "nearest"]
 
@@ -72,7 +76,63 @@ class BenchmarkModule(MethodTraits, L.LightningModule):
     Training batches come from the datamodule's sampling strategy. Prediction is two steps: the
     Trainer runs `predict_step` over `predict_rows` on one device, then `scores` reads all outputs
     at once, so that a score may depend on sets of images (centroids, nearest synthetic images).
+
+    Where the datamodule holds a fold out, each epoch ends with the same two steps on it, and logs
+    `val/<metric>` for the metrics of the task (`gansfp.evaluation.torchmetric`): `val/kappa`,
+    `val/auroc`, ... for membership, cut at the best kappa as the decision rule does (so the kappa
+    is optimistic); `val/accuracy`, `val/f1`, ... for attribution. Training logs `train/loss`.
+
+    Attributes:
+        monitor: The metric to choose epochs by, of each task.
+        mode: Whether more of it is better ("max").
     """
+
+    monitor: ClassVar[Mapping[str, str]] = OFFICIAL_MONITOR
+    mode: ClassVar[str] = "max"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._held_out: list[Tensor] = []
+        self._metrics: dict[str, TableMetric] = {}
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Keep the outputs of a batch until the epoch ends."""
+        self._held_out.append(self.predict_step(batch, batch_idx).detach().float().cpu())
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the outputs of the epoch before."""
+        self._held_out = []
+
+    def on_validation_epoch_end(self) -> None:
+        """Score the held-out fold and log its metrics; every rank has all of it."""
+        import torch
+
+        if not self._held_out:
+            return
+        data: BenchmarkDataModule = self.trainer.datamodule  # type: ignore[attr-defined]
+        rows = data.holdout_rows
+        outputs = torch.cat(self._held_out)
+        scores = self.scores(outputs, self.predict_rows(data, rows), data, rows)
+        if data.benchmark.task == "membership" and not self.higher_is_member:
+            scores = -scores
+        metrics = self.stage_metrics(data, "val/")
+        metrics.update(torch.from_numpy(scores), torch.from_numpy(data.benchmark.targets(rows)))
+        self.log_dict(metrics.compute(), sync_dist=True, batch_size=len(rows))
+        metrics.reset()
+
+    def stage_metrics(self, data: BenchmarkDataModule, stage: str) -> TableMetric:
+        """Give the metrics of a stage: one clone each, so that stages never mix.
+
+        Args:
+            data: Its benchmark says which metrics.
+            stage: Prefix of the names, such as "val/".
+        """
+        from gansfp.evaluation.torchmetric import task_metrics
+
+        if stage not in self._metrics:
+            metrics = task_metrics(data.benchmark.task, data.benchmark.classes)
+            self._metrics[stage] = metrics.for_stage(stage)
+        return self._metrics[stage]
 
     @abstractmethod
     def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ import torch
 from torchmetrics.classification import BinaryAUROC, BinaryCohenKappa, MulticlassAccuracy
 
 from gansfp.evaluation.metrics import membership_metrics
-from gansfp.evaluation.torchmetric import AttributionMetrics, MembershipMetrics
+from gansfp.evaluation.torchmetric import AttributionMetrics, MembershipMetrics, task_metrics
 
 
 def _sample(n=200):
@@ -77,3 +77,15 @@ def test_attribution_equals_torchmetrics():
     micro, macro = MulticlassAccuracy(3, average="micro"), MulticlassAccuracy(3, average="macro")
     assert ours["val/accuracy"] == pytest.approx(micro(logits, truth).item())
     assert ours["val/recall_macro"] == pytest.approx(macro(logits, truth).item())
+
+
+def test_best_cuts_where_kappa_is_best():
+    score, truth = _sample()
+    found = _filled(MembershipMetrics("best"), score * 1e3, truth, 32)
+    cuts = [membership_metrics(truth, (score >= cut).int())["kappa"] for cut in score]
+    assert found["kappa"] == pytest.approx(max(cuts), abs=1e-6)
+
+
+def test_each_task_has_its_metrics():
+    assert isinstance(task_metrics("membership", ()), MembershipMetrics)
+    assert task_metrics("attribution", ("t1", "t2")).classes == ("t1", "t2")

@@ -10,10 +10,13 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.callbacks import EarlyStopping
 from torch import nn
 
 from gansfp.data.pairs import ClassPairs
+from gansfp.decisions import best_kappa_threshold
 from gansfp.errors import UserError
+from gansfp.evaluation.metrics import membership_metrics
 from gansfp.methods.siamese.module import SiameseModule
 
 Data = Any
@@ -229,3 +232,77 @@ def test_mistakes_name_the_key(stripes: Data) -> None:
     module = SiameseModule(task="attribution", image_size=SIZE, classes=["t1", "t2", "t3"])
     with pytest.raises(UserError, match="not those that the method was trained"):
         module.predict_rows(stripes, np.array([0]))
+
+
+class TestValidation:
+    """Where a fold is held out, each epoch logs the task's metrics on it."""
+
+    @pytest.fixture
+    def held_out(self, request: pytest.FixtureRequest) -> Callable[[str], Data]:
+        def build(name: str) -> Data:
+            data = request.getfixturevalue(name)
+            data._fold = 1
+            return data
+
+        return build
+
+    def test_membership_metrics_are_those_of_the_scores(self, held_out) -> None:
+        data = held_out("reals")
+        module = _module(data)
+        trainer = _trainer(max_epochs=2)
+        trainer.fit(module, data)
+        logged = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        rows = data.holdout_rows
+        score, truth = _scores(module, data, rows), data.benchmark.targets(rows)
+        decision = (score >= best_kappa_threshold(score, truth)).astype(int)
+        expected = membership_metrics(truth, decision, score)
+        assert 0 < len(rows) < 24
+        for name in ("kappa", "accuracy", "f1", "auroc", "tpr_at_10fpr"):
+            assert logged[f"val/{name}"] == pytest.approx(expected[name], abs=1e-6), name
+        assert module.monitor["membership"] in logged
+        assert module.mode == "max"
+
+    def test_attribution_metrics_are_those_of_the_scores(self, held_out) -> None:
+        data = held_out("stripes")
+        module = _module(data)
+        trainer = _trainer(max_epochs=2)
+        trainer.fit(module, data)
+        rows = data.holdout_rows
+        right = _scores(module, data, rows).argmax(axis=1) == data.benchmark.targets(rows)
+        logged = trainer.callback_metrics
+        assert float(logged[module.monitor["attribution"]]) == pytest.approx(right.mean())
+        assert "val/kappa" not in logged
+
+    def test_a_low_score_may_mean_used(self, held_out, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = held_out("reals")
+        found = {}
+        for higher in (True, False):
+            module = _module(data)
+            module.higher_is_member = higher
+            trainer = _trainer(max_epochs=1)
+            trainer.fit(module, data)
+            found[higher] = float(trainer.callback_metrics["val/auroc"])
+        assert found[True] == pytest.approx(1 - found[False])
+
+    def test_it_changes_no_weight(self, held_out) -> None:
+        data = held_out("reals")
+        states = []
+        for limit in (1.0, 0):
+            module = _module(data)
+            _trainer(limit_val_batches=limit).fit(module, data)
+            states.append(module.state_dict())
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+    def test_without_a_fold_nothing_is_validated(self, reals: Data) -> None:
+        trainer = _trainer(max_epochs=1)
+        trainer.fit(_module(reals), reals)
+        assert not [name for name in trainer.callback_metrics if name.startswith("val/")]
+
+    def test_early_stopping_can_watch_it(self, held_out) -> None:
+        data = held_out("reals")
+        module = _module(data, lr=0.0)
+        stop = EarlyStopping(module.monitor["membership"], mode=module.mode, patience=2)
+        trainer = _trainer(max_epochs=20, callbacks=[stop])
+        trainer.fit(module, data)
+        assert trainer.current_epoch == 3

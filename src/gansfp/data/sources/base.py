@@ -35,7 +35,9 @@ class RealImages:
     def __post_init__(self) -> None:
         for name, values in self.covariates.items():
             if len(values) != len(self.names):
-                raise ValueError(f"covariate {name}: {len(values)} values, {len(self.names)} images")
+                raise ValueError(
+                    f"covariate {name}: {len(values)} values, {len(self.names)} images"
+                )
 
     def __len__(self) -> int:
         return len(self.names)

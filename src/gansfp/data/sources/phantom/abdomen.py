@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.data.sources.phantom.curves import closed_curve, ellipse
-from gansfp.data.sources.phantom.thorax import cage_outline
+from gansfp.data.sources.phantom.curves import ellipse
+from gansfp.data.sources.phantom.thorax import cage_outline, lung_outline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 FAT = -100.0
-_DOMES = {-1: (98.0, (-66, -6)), 1: (114.0, (64, -2))}  # top of the dome, its middle
+_DOMES = {-1: (98.0, (-64, -30)), 1: (114.0, (62, -28))}  # top of the dome, its middle
 
 
 def paint_abdomen(plane: Plane, patient: Patient, level: float) -> None:
@@ -33,39 +33,37 @@ def paint_abdomen(plane: Plane, patient: Patient, level: float) -> None:
 
 
 def _dome(patient: Patient, level: float, side: int, margin: float) -> Floats | None:
-    """Cut of one half of the diaphragm, less a margin in mm; it grows from the dome's top."""
+    """Cut of one half of the diaphragm: the lung's shape, grown from the dome's top.
+
+    Args:
+        patient: Whose diaphragm.
+        level: Standard level in mm.
+        side: 1 for the left half, -1 for the right.
+        margin: How far inside of it, mm.
+
+    Returns:
+        Closed curve, shape (136, 2); None above the dome.
+    """
     top, centre = _DOMES[side]
-    depth = level - top - margin
+    depth = (level - top - margin) / 95
     if depth <= 0:
         return None
-    share = np.sqrt(np.clip(depth / 92, 0, 1.35))
-    curve = cage_outline(min(level, 260.0))
-    half = curve[curve[:, 0] * side >= -8]
+    share = min(np.sqrt(depth * (2 - min(depth, 1))), 1.05)
     middle = np.asarray(centre, dtype=np.float64)
-    grown = middle + (half - middle) * min(share, 1.0) - np.sign(half - middle) * margin
-    return patient.bumps("liver" if side < 0 else "stomach", _even(grown), level)
-
-
-def _even(points: Floats) -> Floats:
-    """Thin the points of an outline and round it."""
-    angle = np.arctan2(*(points - points.mean(0)).T[::-1])
-    order = np.argsort(angle, kind="stable")
-    return closed_curve(points[order][:: max(1, len(points) // 18)])
+    lung = lung_outline(patient, min(level, 205.0), side)
+    name = "liver" if side < 0 else "stomach"
+    return patient.bumps(name, middle + (lung - middle) * share * (1 - margin / 70), level)
 
 
 def _paint_domes(plane: Plane, patient: Patient, level: float) -> None:
     """Muscle of the diaphragm and fat inside of it."""
-    for side in (1, -1):
-        outer = _dome(patient, level, side, 0.0)
-        inner = _dome(patient, level, side, 3.0)
-        if outer is not None:
-            plane.fill(outer, patient.traits.tissue)
-        if inner is not None:
-            plane.fill(inner, FAT)
     if level > 150:  # the halves have met
-        inside = cage_outline(min(level, 300.0))
-        middle = inside[np.abs(inside[:, 0]) < 70] * (1.0, 0.96)
-        plane.fill(_even(middle), FAT)
+        plane.fill(cage_outline(min(level, 300.0)) * (0.55, 0.93), FAT)
+    for side in (1, -1):
+        for margin, value in ((0.0, patient.traits.tissue), (2.0, FAT)):
+            outline = _dome(patient, level, side, margin)
+            if outline is not None:
+                plane.fill(outline, value)
 
 
 def _organ(
@@ -91,7 +89,7 @@ def _paint_organs(plane: Plane, patient: Patient, level: float) -> None:
     """Liver, spleen, stomach, kidneys, pancreas and bowel."""
     traits = patient.traits
     dye = traits.contrast
-    liver = _dome(patient, level, -1, 4.5)
+    liver = _dome(patient, level, -1, 3.0)
     rng = patient.rng("liver")
     lower = 232 + rng.normal(0, 14)
     tissue = 56 + rng.normal(0, 9) + 0.28 * dye
@@ -100,10 +98,9 @@ def _paint_organs(plane: Plane, patient: Patient, level: float) -> None:
         anchor = np.array([-95.0, 5.0])
         plane.fill(anchor + (liver - anchor) * shrink, tissue)
         if 125 < level < lower - 30:  # left lobe
-            reach = np.interp(level, (125, 150, 200), (18, 52, 30))
-            plane.fill(
-                patient.bumps("liver", ellipse((-6, -52), (reach + 14, 26), 0.15), level), tissue
-            )
+            reach = float(np.interp(level, (125, 155, 210), (24, 64, 36)))
+            lobe = ellipse((-14, -48), (reach, 20 + 0.12 * reach), 0.12)
+            plane.fill(patient.bumps("liver", lobe, level), tissue)
     _paint_stomach(plane, patient, level)
     spleen = _organ(patient, "spleen", level, (94, 34, 178), (22, 44, 48), 0.35)
     if spleen is not None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -66,5 +65,3 @@ def paint_clothes(plane: Plane, patient: Patient, skin: Floats) -> None:
         phase = plane.level / 25
         lift = lift * (1 + 0.2 * np.sin(phase + np.arange(len(part))))
         plane.line(part + out * lift[:, None], 0.9, rng.uniform(-930, -800))
-
-

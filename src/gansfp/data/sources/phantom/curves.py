@@ -65,7 +65,10 @@ def open_curve(points: Floats, steps: int = 4) -> Floats:
 
 
 def ellipse(
-    centre: Sequence[float], radii: Sequence[float], roll: float = 0.0, count: int = 40
+    centre: Sequence[float] | Floats,
+    radii: Sequence[float] | Floats,
+    roll: float = 0.0,
+    count: int = 40,
 ) -> Floats:
     """Points around an ellipse.
 
@@ -100,6 +103,13 @@ def normals(curve: Floats, smooth: int = 2) -> Floats:
     length = np.maximum(np.sqrt((tangent**2).sum(1, keepdims=True)), 1e-9)
     turned: Floats = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) / length
     return turned
+
+
+def shrunk(curve: Floats, margin: float) -> Floats:
+    """A closed curve, shape (K, 2), moved inwards by some mm, whatever its sense of rotation."""
+    x, y = curve[:, 0], curve[:, 1]
+    clockwise = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0
+    return curve + normals(curve, 1) * (-margin if clockwise else margin)
 
 
 class Profile:
@@ -197,7 +207,8 @@ class Wobble:
         angle = np.arctan2(arm[:, 1], arm[:, 0])
         order = np.arange(2, 2 + len(self.sizes))
         waves = np.cos(angle[:, None] * order + self.phases + self.turns * level)
-        grown = 1 + np.minimum(np.einsum("nk,k->n", waves, self.sizes) / radius, 0.6)
+        size = min(1.0, float(radius.mean()) / 40)  # small cuts keep their shape
+        grown = 1 + np.clip(size * (waves @ self.sizes) / radius, -0.4, 0.6)
         moved: Floats = middle + arm * grown[:, None]
         return moved
 

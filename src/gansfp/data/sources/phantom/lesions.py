@@ -100,7 +100,9 @@ def _paint_spot(
     ragged = (0.22, 0.5, 0.30)[kind] * rng.uniform(0.4, 1.3)
     cells = int(rng.integers(6, 11))
     rough = smooth_field(rng, 64, cells)
-    step_y, step_x = (np.clip(c / (1.8 * radius) * 31.5 + 31.5, 0, 63).astype(np.int64) for c in (y, x))
+    step_y, step_x = (
+        np.clip(c / (1.8 * radius) * 31.5 + 31.5, 0, 63).astype(np.int64) for c in (y, x)
+    )
     edge = 1 + ragged * rough[step_y, step_x]
     distance = np.sqrt(x * x + y * y + height * height) / (radius * np.maximum(edge, 0.35))
     soft = (0.10, 0.45, 0.10)[kind]

@@ -31,7 +31,7 @@ def paint_neck(plane: Plane, patient: Patient, level: float) -> None:
         plane.fill(vein, 42 + 0.7 * traits.contrast)
         deep = ellipse((side * 22, spine + 2), (11, 15), side * 0.3)
         plane.fill(deep, traits.tissue - 4)
-    if -175 < level:
+    if level > -175:
         lobe = 12 * np.sqrt(max(0.0, 1 - ((level + 132) / 36) ** 2))
         for side in (-1, 1):
             if lobe > 1:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Organs with bumps of their own, root mean square in mm.
 _WOBBLES = {
-    "body": 3.5, "muscle": 4.0, "lung_right": 2.0, "lung_left": 2.0, "mediastinum": 3.0,
+    "body": 2.6, "muscle": 3.6, "lung_right": 2.0, "lung_left": 2.0, "mediastinum": 3.0,
     "left_ventricle": 2.5, "right_ventricle": 3.0, "left_atrium": 3.0, "right_atrium": 2.5,
     "heart": 3.0, "vertebra": 0.8, "liver": 4.0, "spleen": 4.0, "stomach": 5.0, "kidney_right": 2.5,
     "kidney_left": 2.5, "gland_right": 5.0,
@@ -99,11 +99,11 @@ class Patient:
         self.seed, self.number = seed, number
         ill = 0.0 if severity is None else severity(float(self.rng("severity").uniform()))
         # Most people are much like others, some are not: odd ones are odd in all respects.
-        odd = float(0.82 * np.exp(0.35 * np.clip(self.rng("odd").standard_normal(), -2, 2.2)))
+        odd = float(0.80 * np.exp(0.38 * np.clip(self.rng("odd").standard_normal(), -2, 2.2)))
         self.traits = _draw_traits(self.rng("traits"), ill, sex, odd)
         rng = self.rng("warp")
         wide, narrow = (180.0, 500.0), (50.0, 120.0)
-        self._warp = Warp.draw(rng, 5.0 * odd, wide) + Warp.draw(rng, 1.3, narrow, 8)
+        self._warp = Warp.draw(rng, 4.2 * odd, wide) + Warp.draw(rng, 1.3, narrow, 8)
         rng = self.rng("wobbles")
         self.wobbles = {name: Wobble.draw(rng, size, 10) for name, size in _WOBBLES.items()}
 
@@ -123,7 +123,8 @@ class Patient:
 
     def warp(self, points: Floats, level: float) -> Floats:
         """Bring points of the standard body, shape (n, 2), to where this patient has them."""
-        return self._warp(points, level) * np.asarray(self.scale)
+        moved: Floats = self._warp(points, level) * np.asarray(self.scale)
+        return moved
 
     def bumps(self, name: str, curve: Floats, level: float) -> Floats:
         """Give a closed curve, shape (n, 2), the patient's own bumps."""
@@ -141,7 +142,7 @@ def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None, odd
         female=female,
         age=float(np.clip(60 + 11 * n[0], 30, 88)),
         height=float((0.93 if female else 1.0) + 0.042 * n[1]),
-        fat=float((15 if female else 11) * np.exp(0.5 * n[2])),
+        fat=float((15 if female else 11) * np.exp(0.42 * n[2])),
         width=float(1.0 + 0.05 * n[3] + 0.012 * n[2]),
         depth=float(1.09 + 0.085 * n[4] + 0.02 * n[2]),
         heart=float(1.0 + 0.10 * n[5]),

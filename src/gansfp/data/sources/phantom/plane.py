@@ -51,25 +51,26 @@ class Plane:
         self._draw = ImageDraw.Draw(self._image)
 
     def to_raster(self, points: Floats, warped: bool = True) -> Floats:
-        """Raster coordinates of points in mm, shape (n, 2); those outside of the body don't warp."""
+        """Raster coordinates of points in mm, shape (n, 2); none but the body's are warped."""
         if warped:
             points = np.einsum("nd,de->ne", self._warp(points, self.level), self._turn)
-        return (points - self._centre) * self.scale + (self.side / 2 - 0.5)
+        raster: Floats = (points - self._centre) * self.scale + (self.side / 2 - 0.5)
+        return raster
 
     def fill(self, curve: Floats, value: float, warped: bool = True) -> None:
         """Paint the inside of a closed curve, shape (n, 2), in Hounsfield units."""
         self._draw.polygon(self.to_raster(curve, warped).ravel().tolist(), fill=value)
 
     def fill_all(self, curves: Floats, values: Floats) -> None:
-        """Paint the insides of closed curves, shape (m, n, 2), each in its own value, shape (m,)."""
-        raster = self.to_raster(curves.reshape(-1, 2)).reshape(len(curves), -1)
+        """Paint the insides of closed curves, shape (m, n, 2), each in its value, shape (m,)."""
+        raster = self.to_raster(curves.reshape(-1, 2)).reshape(len(curves), 2 * curves.shape[1])
         for points, value in zip(raster.tolist(), values.tolist(), strict=True):
             self._draw.polygon(points, fill=value)
 
     def line(self, points: Floats, width: float, value: float, warped: bool = True) -> None:
         """Paint a smooth open line of some width in mm."""
         drawn = self.to_raster(open_curve(points), warped)
-        pixels = max(int(round(width * self.scale)), 1)
+        pixels = max(round(width * self.scale), 1)
         self._draw.line(drawn.ravel().tolist(), fill=value, width=pixels, joint="curve")
 
     @property

@@ -57,13 +57,13 @@ def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[flo
     rng = patient.rng("scanner")
     skin = patient.warp(shell(patient, 20.0).skin, 20.0)
     span = np.ptp(skin, axis=0)
-    field = float(np.clip(max(span) * np.exp(rng.normal(0.03, 0.07)), 270, 500))
+    field = float(np.clip(max(span) * np.exp(rng.normal(0.03, 0.06)), 270, 500))
     sharp = rng.uniform() < 0.35
     cutoff = (0.62 if sharp else 0.42) * np.exp(0.12 * rng.standard_normal()) * setting.sharpness
     dose = 30000 * np.exp(0.6 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
     circle = 1.0 if rng.uniform() < 0.65 else 9.0
     scanner = Scanner(field, float(dose), float(cutoff), 0.45 if sharp else 0.05, circle)
-    middle = skin.min(0) + span / 2 + rng.normal(0, (6, 10)) + (0, -6)
+    middle = skin.min(0) + span / 2 + rng.normal(0, (5, 8)) + (0, -6)
     return scanner, (float(middle[0]), float(middle[1])), float(rng.normal(0, 0.035))
 
 
@@ -138,7 +138,9 @@ def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: 
     if not lungs.any():
         return
     side = plane.side
-    height = (np.arange(side, dtype=np.float32)[:, None] / side - 0.5) * 2 * np.float32(traits.gravity)
+    height = (
+        (np.arange(side, dtype=np.float32)[:, None] / side - 0.5) * 2 * np.float32(traits.gravity)
+    )
     pixels += (height + _texture(patient, level, side)) * lungs
     plane.replace(pixels)
     paint_lung_trees(plane, vessels)

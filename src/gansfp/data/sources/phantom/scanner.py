@@ -99,7 +99,7 @@ def noise(pixels: Floats32, scanner: Scanner, rng: np.random.Generator) -> Float
     path = _paths(pixels, scanner, views, bins)
     photons = 1e3 * scanner.dose * pitch / views
     spread = np.exp(0.5 * np.minimum(path, 14.0)) / np.float32(np.sqrt(photons))
-    sinogram = spread * rng.standard_normal((views, bins), dtype=np.float32)
+    sinogram = spread.astype(np.float32) * rng.standard_normal((views, bins), dtype=np.float32)
     filtered = _filter(sinogram, pitch, scanner)
     image = np.zeros(side * side, np.float32)
     for view in range(views):
@@ -165,4 +165,5 @@ def to_grey(pixels: Floats32, window: tuple[float, float]) -> NDArray[np.uint8]:
     """Map a window of Hounsfield units to 0 to 255."""
     low, high = window
     scaled = (pixels - np.float32(low)) * np.float32(255 / (high - low))
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+    return grey

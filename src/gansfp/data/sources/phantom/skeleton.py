@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.data.sources.phantom.curves import closed_curve, ellipse, normals
+from gansfp.data.sources.phantom.curves import closed_curve, ellipse, normals, shrunk
 from gansfp.data.sources.phantom.thorax import CAGE, cage_outline
 
 if TYPE_CHECKING:
@@ -32,7 +32,9 @@ def paint_ribs(plane: Plane, patient: Patient, level: float) -> None:
     outwards = normals(outline, 4)
     half = len(outline) // 2
     for side in (0, 1):
-        order = np.arange(half, -1, -1) if side == 0 else np.arange(half, 2 * half + 1) % len(outline)
+        order = (
+            np.arange(half, -1, -1) if side == 0 else np.arange(half, 2 * half + 1) % len(outline)
+        )
         wall, out = outline[order], outwards[order]
         step = np.sqrt((np.diff(wall, axis=0) ** 2).sum(1))
         arc = np.concatenate([[0.0], np.cumsum(step)])
@@ -79,9 +81,7 @@ def _paint_rib(
         plane.fill(curve, CORTEX)
         core = np.maximum(thick - 1.3, 0.1)
         inner = slice(1, -1)
-        curve = _band(
-            wall[part][inner], out[part][inner], (6.0 - core)[inner], (6.0 + core)[inner]
-        )
+        curve = _band(wall[part][inner], out[part][inner], (6.0 - core)[inner], (6.0 + core)[inner])
         plane.fill(curve, patient.traits.bone - 30)
 
 
@@ -98,7 +98,8 @@ _ARCH = (
     (10, 32), (4, 36), (3, 48), (2.5, 56), (0, 58),
 )  # fmt: skip
 _LAMINA = (
-    (0, 13), (6, 14), (11, 18), (13, 24), (11, 30), (6, 34), (3.5, 38), (2.8, 46), (2.2, 52), (0, 53)
+    (0, 13), (6, 14), (11, 18), (13, 24), (11, 30), (6, 34), (3.5, 38), (2.8, 46), (2.2, 52),
+    (0, 53),
 )  # fmt: skip
 
 
@@ -121,31 +122,26 @@ def paint_spine(plane: Plane, patient: Patient, level: float) -> None:
     pedicles = 0.10 < phase < 0.62
     arch = _mirrored(_ARCH if pedicles else _LAMINA) * size * (1.0, plump[1]) + centre
     plane.fill(arch, CORTEX - 140)
-    core = _shrunk(arch, 1.2)
+    core = shrunk(arch, 1.2)
     plane.fill(core, dense + 60)
-    canal = ellipse(centre + (0, 19.5 * size), (9.0 * size, 7.5 * size))
-    plane.fill(ellipse(centre + (0, 19.5 * size), (10.5 * size, 9.0 * size)), CORTEX - 200)
+    middle = centre + np.array([0.0, 19.5 * size])
+    canal = ellipse(middle, (9.0 * size, 7.5 * size))
+    plane.fill(ellipse(middle, (10.5 * size, 9.0 * size)), CORTEX - 200)
     plane.fill(canal, 10.0)
-    plane.fill(ellipse(centre + (0, 19.5 * size), (5.5 * size, 4.5 * size)), 38.0)
+    plane.fill(ellipse(middle, (5.5 * size, 4.5 * size)), 38.0)
     body = closed_curve(_mirrored(_BODY) * size * plump + centre)
     body = patient.bumps("vertebra", body, level)
     disc = phase > 0.86
     plane.fill(body, 260.0 if disc else CORTEX)
-    plane.fill(_shrunk(body, 1.3), 90.0 if disc else dense + 15)
+    plane.fill(shrunk(body, 1.3), 90.0 if disc else dense + 15)
     if not disc:
-        plane.fill(_shrunk(body, 8.0), dense - 10)
+        plane.fill(shrunk(body, 8.0), dense - 10)
 
 
 def _mirrored(half: tuple[tuple[float, float], ...]) -> Floats:
     """Both halves of an outline given from front to back."""
     points = np.asarray(half, dtype=np.float64)
     return np.concatenate([points, points[-2:0:-1] * (-1, 1)])
-
-
-def _shrunk(curve: Floats, margin: float) -> Floats:
-    """A closed curve moved inwards by some mm."""
-    clockwise = np.sum(curve[:, 0] * np.roll(curve[:, 1], -1) - curve[:, 1] * np.roll(curve[:, 0], -1))
-    return curve + normals(curve, 1) * (-margin if clockwise > 0 else margin)
 
 
 def paint_sternum(plane: Plane, patient: Patient, level: float) -> None:
@@ -164,7 +160,7 @@ def paint_sternum(plane: Plane, patient: Patient, level: float) -> None:
     points = np.stack([u * wide, v * thick + bend * u * u + tilt * u * wide], axis=1) + centre
     curve = closed_curve(points)
     plane.fill(curve, CORTEX - 160)
-    plane.fill(_shrunk(curve, 1.2), patient.traits.bone - 70)
+    plane.fill(shrunk(curve, 1.2), patient.traits.bone - 70)
 
 
 def paint_shoulder(plane: Plane, patient: Patient, level: float) -> None:
@@ -173,9 +169,9 @@ def paint_shoulder(plane: Plane, patient: Patient, level: float) -> None:
     for side in (-1, 1):
         lift = rng.normal(0, 9) + (0.0 if patient.traits.arms_up else -6.0)
         turn, out = rng.normal(0, 0.16), rng.normal(0, 5)
+        _paint_arm_head(plane, patient, level + lift, side, out)
         _paint_blade(plane, patient, level + lift, side, turn, out)
         _paint_collar_bone(plane, level + lift * 0.5, side)
-        _paint_arm_head(plane, patient, level + lift, side, out)
 
 
 def _paint_blade(
@@ -227,13 +223,19 @@ def _paint_collar_bone(plane: Plane, level: float, side: int) -> None:
 
 
 def _paint_arm_head(plane: Plane, patient: Patient, level: float, side: int, out: float) -> None:
-    """Head of the humerus beside the shoulder blade."""
-    size = np.sqrt(max(0.0, 1 - ((level + 118) / 26) ** 2))
+    """Head of the humerus beside the shoulder blade, in the muscle of the shoulder."""
+    flesh = np.sqrt(max(0.0, 1 - ((level + 106) / 36) ** 2))
+    size = np.sqrt(max(0.0, 1 - ((level + 114) / 26) ** 2))
+    centre = np.array([158.0 + out, 14.0])
+    fat = 0.5 * patient.traits.fat
+    for margin, value in ((fat + 2, -10.0), (fat, -102.0), (0.0, patient.traits.tissue)):
+        if flesh > 0.3:
+            around = ellipse(centre - (12, 0), (60 * flesh + margin, 42 * flesh + margin))
+            plane.fill(around * (side, 1), value)
     if size == 0:
         return
-    centre = np.array([168.0 + out, 12.0])
     curve = ellipse(centre, (24 * size, 23 * size)) * (side, 1)
     plane.fill(curve, CORTEX)
     plane.fill(ellipse(centre, (21.5 * size, 20.5 * size)) * (side, 1), patient.traits.bone + 70)
-    socket = ellipse(centre + (-31, 8), (6, 17 * size), 0.2) * (side, 1)
+    socket = ellipse(centre + np.array([-31.0, 8.0]), (6, 17 * size), 0.2) * (side, 1)
     plane.fill(socket, CORTEX - 150)

@@ -164,7 +164,9 @@ class PhantomSource(Source):
                 groups.append(group)
                 rows.append((traits.severity, traits.female, traits.age, traits.fat, level))
         images = pixels.reshape(-1, side, side)
-        hashes = tuple(hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images)
+        hashes = tuple(
+            hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images
+        )
         columns = np.asarray(rows, dtype=np.float64).T
         covariates = dict(zip(("severity", "female", "age", "fat", "level"), columns, strict=True))
         return RealImages(images, tuple(names), tuple(groups), hashes, covariates)

@@ -96,7 +96,8 @@ def cage_outline(level: float) -> Floats:
 def lung_corners(level: float) -> Floats:
     """Control points of the standard left lung, shape (17, 2), mm."""
     width, depth, middle = CAGE(level)
-    return _LUNG_TABLE(level).reshape(-1, 2) * (width, depth) + (0.0, middle)
+    corners: Floats = _LUNG_TABLE(level).reshape(-1, 2) * (width, depth) + (0.0, middle)
+    return corners
 
 
 def lung_outline(patient: Patient, level: float, side: int) -> Floats:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEVELS = 10
 _REACH = 0.42  # of the way from a fork to the middle of what the branch feeds
-_MURRAY = 2.6
+_MURRAY = 2.25
 _MARGIN = 3.0  # mm around a plane in which branches are kept
 
 
@@ -54,8 +54,8 @@ def grow(
         points: What each must feed, shape (T, 2^LEVELS, 3), mm.
         rng: Where chance comes from.
         tip: Radius of the finest branches, mm.
-        level: Leave out branches that cannot come near the plane at this z; those that remain are the
-            same as without. None: grow all.
+        level: Leave out branches that cannot come near the plane at this z; those that remain
+            are the same as without. None: grow all.
 
     Returns:
         At most 2^(LEVELS + 1) - 2 pieces for each tree.
@@ -72,14 +72,13 @@ def grow(
         groups, fed = _halve(groups, fed, direction, chance[:, :6])
         starts, parents = np.repeat(ends, 2, axis=0), np.repeat(radius, 2)
         node = np.stack([2 * node, 2 * node + 1], axis=1).ravel()
-        reach = np.float32(1.0)
-        if depth < LEVELS - 1:
-            reach = _REACH * (0.75 + 0.5 * chance[:, 6:].reshape(-1, 1))
+        reach = _REACH * (0.75 + 0.5 * chance[:, 6:].reshape(-1, 1))
+        if depth == LEVELS - 1:
+            reach[:] = 1.0
         if level is not None:
             kept = _meets(groups, starts, parents, level)
             groups, fed, starts = groups[kept], fed[kept], starts[kept]
-            parents, node = parents[kept], node[kept]
-            reach = reach[kept] if np.ndim(reach) else reach
+            parents, node, reach = parents[kept], node[kept], reach[kept]
         radius = tip * fed.sum(1) ** (1 / _MURRAY)
         way = groups.mean(1) - starts
         ends = starts + reach * way
@@ -95,7 +94,8 @@ def _meets(groups: Floats, starts: Floats, parents: Floats, level: float) -> NDA
     z = groups[..., 2]
     low = np.minimum(z.min(1), starts[:, 2]) - parents - _MARGIN
     high = np.maximum(z.max(1), starts[:, 2]) + parents + _MARGIN
-    return (low < level) & (level < high)
+    met: NDArray[np.bool_] = (low < level) & (level < high)
+    return met
 
 
 def _halve(

@@ -36,7 +36,7 @@ class Tubes:
     stop_radius: Floats
 
     @classmethod
-    def along(cls, rows: Sequence[Sequence[float]]) -> Tubes:
+    def along(cls, rows: Sequence[Sequence[float]] | Floats) -> Tubes:
         """A smooth tube through points; each row is x, y, z and radius in mm."""
         line = open_curve(np.asarray(rows, dtype=np.float64))
         return cls(line[:-1, :3], line[1:, :3], line[:-1, 3], line[1:, 3])
@@ -67,7 +67,8 @@ class Tubes:
         radius = np.maximum(self.start_radius, self.stop_radius) + thick / 2
         low = np.minimum(self.start[:, 2], self.stop[:, 2]) - radius
         high = np.maximum(self.start[:, 2], self.stop[:, 2]) + radius
-        return (low < level) & (level < high)
+        met: NDArray[np.bool_] = (low < level) & (level < high)
+        return met
 
     def share(self, thick: float) -> Floats:
         """How much of a slab's thickness each tube fills where it crosses, shape (n,), 0 to 1.
@@ -77,7 +78,8 @@ class Tubes:
         axis = self.stop - self.start
         length = np.maximum(np.sqrt((axis**2).sum(1)), 1e-9)
         width = (self.start_radius + self.stop_radius) / thick
-        return np.minimum(1.0, np.maximum(np.abs(axis[:, 2]) / length, width))
+        filled: Floats = np.minimum(1.0, np.maximum(np.abs(axis[:, 2]) / length, width))
+        return filled
 
 
 def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:

@@ -50,7 +50,7 @@ class Vessels:
         roots += rng.normal(0, 2.5, roots.shape)
         points = _fill(len(roots) * 2**LEVELS, rng).reshape(len(roots), -1, 3)
         points[:2, :, 0] *= -1  # the right lung
-        tip = float(0.52 * np.exp(0.10 * rng.standard_normal()))
+        tip = float(0.37 * np.exp(0.10 * rng.standard_normal()))
         return grow(roots, points, rng, tip, level)
 
     def great(self, kind: str, level: float) -> Tubes:
@@ -109,7 +109,7 @@ def _corners(table: Floats, low: NDArray[np.int64], rng: np.random.Generator) ->
     total = np.cumsum(area, axis=1)
     aim = rng.uniform(size=len(low)) * total[low, -1]
     corner: NDArray[np.int64] = (total[low] < aim[:, None]).sum(1)
-    return np.minimum(corner, table.shape[1] - 1)
+    return corner.clip(max=table.shape[1] - 1)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.data.sources.phantom.curves import Profile, closed_curve, ellipse, normals
+from gansfp.data.sources.phantom.curves import Profile, closed_curve, ellipse, normals, shrunk
 from gansfp.data.sources.phantom.thorax import cage_outline
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def paint_wall(plane: Plane, patient: Patient, level: float) -> None:
     """Skin, fat, breasts, muscle and the fat between muscles."""
     wall = shell(patient, level)
     plane.fill(wall.skin, -10.0)
-    plane.fill(_inwards(wall.skin, 1.5), FAT)
+    plane.fill(shrunk(wall.skin, 1.5), FAT)
     _paint_glands(plane, patient, wall)
     muscle = patient.bumps("muscle", wall.cage + wall.out * wall.muscle[:, None], level)
     plane.fill(muscle, patient.traits.tissue)
@@ -156,12 +156,6 @@ def _paint_glands(plane: Plane, patient: Patient, wall: Shell) -> None:
         high = low + way * wall.gland[side][shown][:, None]
         curve = patient.bumps(name, np.concatenate([low, high[::-1]]), plane.level)
         plane.fill(curve, 20.0 - 70 * (1 - patient.traits.gland))
-
-
-def _inwards(curve: Floats, margin: float) -> Floats:
-    """Move a closed curve inwards, whatever its sense of rotation."""
-    turn = np.sum(curve[:, 0] * np.roll(curve[:, 1], -1) - curve[:, 1] * np.roll(curve[:, 0], -1))
-    return curve + normals(curve, 2) * (-margin if turn > 0 else margin)
 
 
 def _paint_planes(plane: Plane, patient: Patient, wall: Shell) -> None:
@@ -197,7 +191,7 @@ def _paint_back(plane: Plane, patient: Patient, level: float) -> None:
 def paint_shoulders(plane: Plane, patient: Patient, level: float) -> None:
     """Neck and shoulders above the chest: skin, fat and muscle."""
     traits = patient.traits
-    wide = np.interp(level, (-235, -165, -140, -120, -95, -60), (58, 62, 96, 200, 205, 150))
+    wide = np.interp(level, (-235, -165, -140, -120, -95, -60), (58, 62, 100, 178, 180, 150))
     front = np.interp(level, (-235, -190, -140, -110, -60), (-58, -44, -44, -58, -60))
     back = np.interp(level, (-235, -190, -150, -110, -60), (74, 74, 82, 92, 100))
     slope = np.interp(level, (-165, -120, -90), (0.2, 1.0, 1.0))
@@ -213,6 +207,6 @@ def paint_shoulders(plane: Plane, patient: Patient, level: float) -> None:
     points = np.concatenate([half, half[-2:0:-1] * (-1, 1)])
     curve = patient.bumps("body", closed_curve(points), level)
     plane.fill(curve, 5.0)
-    plane.fill(_inwards(curve, 2.0), FAT)
-    muscle = patient.bumps("muscle", _inwards(curve, 3 + 0.55 * traits.fat), level)
+    plane.fill(shrunk(curve, 2.0), FAT)
+    muscle = patient.bumps("muscle", shrunk(curve, 3 + 0.55 * traits.fat), level)
     plane.fill(muscle, traits.tissue)
