@@ -109,7 +109,7 @@ class Patient:
 
     def rng(self, *names: str | int) -> np.random.Generator:
         """Chance that depends on seed, patient and the names only."""
-        words = [zlib.crc32(name.encode()) if isinstance(name, str) else name for name in names]
+        words = [_word(name) for name in names]
         return np.random.default_rng([self.seed, self.number, *words])
 
     @property
@@ -160,3 +160,8 @@ def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None, odd
         arms_up=bool(u[4] < 0.85),
         severity=severity,
     )
+
+
+def _word(name: str | int) -> int:
+    """Turn a name or a number, which may be negative, into 32 bits."""
+    return zlib.crc32(name.encode()) if isinstance(name, str) else name % 2**32
