@@ -38,8 +38,8 @@ MULTIRUN = frozenset({"-m", "--multirun"})
 def to_hydra(command: str, arguments: Sequence[str]) -> list[str]:
     """Translate the words after a command.
 
-    One leading path becomes its key's value, `-m` moves to the front, paths are expanded and
-    quoted, and the user's own config folder joins the search path.
+    One leading path becomes its key's value, `bank=8` is written out, `-m` moves to the front,
+    paths are expanded and quoted, and the user's own config folder joins the search path.
 
     Args:
         command: The command word.
@@ -60,6 +60,9 @@ def to_hydra(command: str, arguments: Sequence[str]) -> list[str]:
     translated: list[str] = []
     expects_value = False
     for word in words:
+        if command == "forge" and word.startswith("bank=") and not expects_value:
+            translated += _bank(word)
+            continue
         translated.append(word if expects_value else _translate(command, word))
         expects_value = word in FLAGS and word != "--resolve"
     return [*multirun[:1], *translated, *_search_path(translated)]
@@ -78,6 +81,14 @@ def _translate(command: str, word: str) -> str:
     if key.lstrip("+") in PATH_KEYS and value and value != "null":
         return f"{key}={quote(expand(value))}"
     return word
+
+
+def _bank(word: str) -> list[str]:
+    """Write out `bank=8`: a bank of eight shadow generators (`bank=8,16`: of a sweep)."""
+    count = word.removeprefix("bank=")
+    if not re.fullmatch(r"[0-9]+(,[0-9]+)*", count):
+        raise UserError(f"{word}: give a number of shadow generators, bank=16")
+    return ["benchmark=bank", f"benchmark.generators={count}"]
 
 
 def _is_leading_path(word: str) -> bool:

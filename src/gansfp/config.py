@@ -87,6 +87,7 @@ class Forge(Base):
     source: Any = None
     generator: Any = None
     benchmark: Any = None
+    card: Any = None
     trainer: Any = None
     callbacks: Any = None
     output: str = MISSING

@@ -62,12 +62,17 @@ example: gansfp score task=membership truth=test/labels.csv submission=run.csv
 """,
     "forge": """\
 usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR [key=value ...]
+       gansfp forge source.path=DIR bank=16 output=DIR [key=value ...]
 
   source.path=DIR    real images; source.groups=CSV names the patient of each file
   source=NAME        what DIR holds: folder (pictures), dicom, nifti, or medmnist (a file)
   source.slices=3 source.window=[-1000,400]   dicom and nifti: slices a volume, HU
   generator=ddpm|gan what is trained; generator.KEY=... any of its values
   benchmark=...      how many members, labelled, test and synthetic images
+  bank=16            shadow generators on random halves of the patients (benchmark=bank)
+  benchmark.train_on=outsiders benchmark.outsiders=N   null: the generator knows no member
+  card.kid=false     leave the quality of the synthetic images out of card.json
+  -m worker=0,1,2    several processes share the generators of one forge
   output=DIR         where the benchmark is written (train/, test/, labels, card.json)
   trainer.accelerator=gpu trainer.precision=bf16-mixed   on a GPU
 

@@ -14,16 +14,19 @@ from gansfp.errors import UserError
 from gansfp.forge.card import leak_facts, member_facts
 from gansfp.forge.seeds import derive_seed
 from gansfp.forge.training import draw_samples, read_forged, train_generator, write_forged
-from gansfp.forge.workspace import Workspace
+from gansfp.forge.tries import earlier_tries, record_try
+from gansfp.forge.workspace import CARD, Workspace
 from gansfp.runtime import settings
 from gansfp.runtime.claims import InUseError
+from gansfp.runtime.files import read_json
 from gansfp.runtime.provenance import provenance
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gansfp.data.sources.base import RealImages
-    from gansfp.forge.benchmark import ForgedBenchmark
+    from gansfp.forge.benchmarks.base import ForgedBenchmark
+    from gansfp.forge.kid import RealFeatures
     from gansfp.forge.plans import GeneratorPlan
 
 log = logging.getLogger(__name__)
@@ -41,29 +44,45 @@ def run(config: DictConfig) -> None:
     settings.prepare()
     build.trust(config.trust)
     build.check_targets(config)
-    source: RealImages = build.instantiate(config.source).read()
+    plain: RealImages = build.instantiate(config.source).read()
     benchmark: ForgedBenchmark = build.instantiate(config.benchmark)
-    plans = benchmark.generators(source, config.seed)
-    space = Workspace(Path(config.output).expanduser(), _request(config, source))
+    plans = benchmark.generators(plain, config.seed)
+    space = Workspace(Path(config.output).expanduser(), _request(config, plain))
     if config.force:
         if config.worker is not None:
             raise UserError("force=true: moves the other workers' forge aside; leave one of them")
         space.move_aside()
     elif space.is_finished:
+        record_try(space.output, read_json(space.output / CARD))  # a kill may have come before
         space.clean()
         log.info("forged before, skipped: %s", space.output)
         return
     space.begin()
+    source = benchmark.prepare(plain, config.seed)
+    features = _features(config, source)
     for plan in plans:
-        _generate(config, space, source, plan)
+        _generate(config, space, source, plan, features)
     if config.worker is None:
         _write(config, space, source, benchmark, plans)
     else:
         _write_if_last(config, space, source, benchmark, plans)
 
 
+def _features(config: DictConfig, source: RealImages) -> RealFeatures | None:
+    """Whose features the card's KID is measured in; None: it is not wanted."""
+    if not config.card.kid:
+        return None
+    from gansfp.forge.kid import RealFeatures
+
+    return RealFeatures(source.pixels, build.instantiate(config.card.backbone))
+
+
 def _generate(
-    config: DictConfig, space: Workspace, source: RealImages, plan: GeneratorPlan
+    config: DictConfig,
+    space: Workspace,
+    source: RealImages,
+    plan: GeneratorPlan,
+    features: RealFeatures | None,
 ) -> None:
     """Train one generator, draw from it, and measure what it gives away.
 
@@ -73,7 +92,7 @@ def _generate(
     try:
         with space.claim(folder):
             if read_forged(folder) is None:
-                _train_and_draw(config, source, plan, folder)
+                _train_and_draw(config, source, plan, folder, features)
     except InUseError:
         if config.worker is None:
             raise
@@ -81,7 +100,11 @@ def _generate(
 
 
 def _train_and_draw(
-    config: DictConfig, source: RealImages, plan: GeneratorPlan, folder: Path
+    config: DictConfig,
+    source: RealImages,
+    plan: GeneratorPlan,
+    folder: Path,
+    features: RealFeatures | None,
 ) -> None:
     seed = derive_seed(config.seed, "generator", plan.name) % 2**32
     module, trainer, facts = train_generator(
@@ -99,6 +122,9 @@ def _train_and_draw(
     leak = leak_facts(source, plan.rows, images, copies)
     log.info("%s: leak %s", plan.name, leak)
     facts = {"seed": seed, **facts, "samples": len(images), "leak": leak}
+    if features is not None:
+        facts["kid"] = features.kid_facts(plan.rows, images)
+        log.info("%s: KID %s", plan.name, facts["kid"])
     write_forged(folder, images, {**facts, "members": member_facts(source, plan.rows)})
 
 
@@ -139,9 +165,11 @@ def _write(
                     "seed": config.seed,
                     **written,
                     "generators": {name: facts for name, (_, facts) in done.items()},
+                    "tried": earlier_tries(space.output, benchmark.task, space.request["images"]),
                     "made_with": provenance(),
                 }
             )
+            record_try(space.output, read_json(space.output / CARD))
     space.clean()
     log.info("forged %s", space.output)
 

@@ -44,10 +44,11 @@ def config(patients, tmp_path):
                 "seed": None,
             },
             "benchmark": {
-                "_target_": "gansfp.forge.benchmark.MembershipBenchmark",
+                "_target_": "gansfp.forge.benchmarks.membership.MembershipBenchmark",
                 "generated_train": 12,
                 "generated_test": 8,
             },
+            "card": {"kid": False},
             "trainer": {
                 "_target_": "lightning.Trainer",
                 "accelerator": "cpu",

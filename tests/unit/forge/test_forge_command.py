@@ -13,7 +13,7 @@ from gansfp.commands import forge
 from gansfp.data.benchmark import load_benchmark
 from gansfp.errors import UserError
 from gansfp.forge import training
-from gansfp.forge.benchmark import ForgedBenchmark
+from gansfp.forge.benchmarks.base import ForgedBenchmark
 
 
 def digest(folder):
@@ -45,7 +45,7 @@ def steady(card):
         for name, facts in card["generators"].items()
     }
     return {
-        **{k: v for k, v in card.items() if k != "made_with"},
+        **{k: v for k, v in card.items() if k not in ("made_with", "tried")},
         "generators": generators,
     }
 
@@ -83,7 +83,7 @@ def test_a_forged_membership_benchmark_loads(config):
 
 def test_attribution_subsets_share_no_patient(config, patients):
     config.benchmark = {
-        "_target_": "gansfp.forge.benchmark.AttributionBenchmark",
+        "_target_": "gansfp.forge.benchmarks.attribution.AttributionBenchmark",
         "subsets": 3,
         "generated_train": 5,
         "generated_test": 4,
@@ -144,9 +144,9 @@ def _kill_at(moment, patch):
             training, "_block", lambda m, k, *rest: die() if k == 2 else original_block(m, k, *rest)
         )
     else:
-        patch.setattr("gansfp.forge.benchmark._Files.finish", die)
-    assert issubclass(forge.build.resolve("gansfp.forge.benchmark.MembershipBenchmark"),
-                      ForgedBenchmark)  # fmt: skip
+        patch.setattr("gansfp.forge.benchmarks.base.BenchmarkFiles.groups", die)
+    target = "gansfp.forge.benchmarks.membership.MembershipBenchmark"
+    assert issubclass(forge.build.resolve(target), ForgedBenchmark)
 
 
 def test_finished_is_skipped_other_refused_and_force_moves_aside(config):

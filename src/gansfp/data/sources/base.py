@@ -22,15 +22,15 @@ class RealImages:
         names: What the user calls each image; unique.
         groups: The patient, or whatever keeps images together; the name where nothing is known.
         hashes: Hash of each image's pixels as its source holds them, before any resize.
-        covariates: What else the source knows of each image, such as severity or sex: numbers of
-            shape (N,) by name. Empty for most sources.
+        covariates: What else the source knows of each image, such as severity or sex: numbers or
+            texts of shape (N,) by name. Empty for most sources.
     """
 
     pixels: NDArray[np.uint8]
     names: tuple[str, ...]
     groups: tuple[str, ...]
     hashes: tuple[str, ...]
-    covariates: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    covariates: Mapping[str, NDArray[np.float64] | NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, values in self.covariates.items():
@@ -51,8 +51,12 @@ class RealImages:
         digest.update(repr(self.pixels.shape).encode())
         digest.update(self.pixels.tobytes())
         for name in sorted(self.covariates):
-            values = self.covariates[name].astype("<f8")
-            digest.update(f"\n{name}\n".encode() + values.tobytes())
+            values = self.covariates[name]
+            if values.dtype.kind == "U":
+                content = "\0".join(values.tolist()).encode("utf-8", "surrogateescape")
+            else:
+                content = values.astype("<f8").tobytes()
+            digest.update(f"\n{name}\n".encode() + content)
         return digest.hexdigest()
 
 

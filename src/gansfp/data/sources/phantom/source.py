@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,6 +33,8 @@ REGIONS = {
     "abdomen": (205.0, 40.0, 130.0, 290.0),
     "mixed": (40.0, 1000.0, -200.0, 290.0),
 }
+# Where a level of a mixed pool belongs, mm below the carina: midway between the ranges above.
+_NECK_ENDS, _CHEST_ENDS = -47.5, 107.5
 _EVERY_SECONDS = 10.0
 
 
@@ -91,7 +93,7 @@ class PhantomSource(Source):
 
     Patient i depends on the seed and on i alone, a slice on the patient and its level. The
     covariates are severity, female (0 or 1), age (years), fat (mm under the skin) and level (mm
-    below the carina).
+    below the carina), and in a mixed pool region (neck, chest or abdomen, by the level).
 
     Args:
         patients: Number of patients.
@@ -168,7 +170,11 @@ class PhantomSource(Source):
             hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest() for image in images
         )
         columns = np.asarray(rows, dtype=np.float64).T
-        covariates = dict(zip(("severity", "female", "age", "fat", "level"), columns, strict=True))
+        covariates: dict[str, NDArray[np.float64] | NDArray[np.str_]] = dict(
+            zip(("severity", "female", "age", "fat", "level"), columns, strict=True)
+        )
+        if self.pool.region == "mixed":
+            covariates["region"] = region_of(covariates["level"])
         return RealImages(images, tuple(names), tuple(groups), hashes, covariates)
 
     def _draw(self, numbers: range) -> Iterator[tuple[NDArray[np.uint8], list[float], Patient]]:
@@ -181,6 +187,12 @@ class PhantomSource(Source):
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=context) as executor:
             yield from _logged(executor.map(task, numbers, chunksize=8), len(numbers))
+
+
+def region_of(level: NDArray[Any]) -> NDArray[np.str_]:
+    """Name the region of levels in mm below the carina, shape (n,)."""
+    names = np.array(["neck", "chest", "abdomen"])
+    return np.asarray(names[np.digitize(level, (_NECK_ENDS, _CHEST_ENDS))])
 
 
 def _severity(lesions: float | Sequence[float]) -> tuple[float, float, float]:
