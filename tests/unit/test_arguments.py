@@ -94,3 +94,12 @@ def test_the_users_own_configs_are_found(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("GANSFP_CONF", str(tmp_path / "absent"))
     with pytest.raises(UserError, match="no such folder"):
         to_hydra("train", [])
+
+
+def test_a_bank_is_written_out() -> None:
+    assert to_hydra("forge", ["bank=8", "seed=1"]) == [
+        "benchmark=bank", "benchmark.generators=8", "seed=1",
+    ]  # fmt: skip
+    assert to_hydra("forge", ["-m", "bank=8,16"])[2] == "benchmark.generators=8,16"
+    with pytest.raises(UserError, match="bank=many: give a number"):
+        to_hydra("forge", ["bank=many"])

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
 from gansfp.commands import forge
 from gansfp.data.benchmark import load_benchmark
 from gansfp.errors import UserError
+from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.forge import training
+from gansfp.forge.bank import read_bank
 from gansfp.forge.benchmarks.base import ForgedBenchmark
+from gansfp.runtime.claims import Claim
 
 
 def digest(folder):
@@ -184,3 +189,109 @@ def test_exact_copies_are_redrawn_and_counted(config, tmp_path):
     assert copies == 2
     wanted = np.delete(module.sample(22, seed), [3, 7], axis=0)
     np.testing.assert_array_equal(images, wanted)
+
+
+BANK = {
+    "_target_": "gansfp.forge.benchmarks.bank.ShadowBank",
+    "generators": 4,
+    "generated": 6,
+}
+
+
+@pytest.fixture
+def bank(config):
+    config.benchmark = BANK
+    config.generator.steps = 4
+    return config
+
+
+def test_a_killed_bank_ends_with_the_same_files(bank, monkeypatch, tmp_path):
+    forge.run(bank)
+    wanted, wanted_card = digest(bank.output), steady(card_of(bank.output))
+    bank.output = str(tmp_path / "second")
+    with monkeypatch.context() as patch:
+        original = forge._train_and_draw
+
+        def die_at_third(config, source, plan, *rest):
+            original(config, source, plan, *rest) if plan.name < "g003" else _raise()
+
+        patch.setattr(forge, "_train_and_draw", die_at_third)
+        with pytest.raises(Killed):
+            forge.run(bank)
+    trained = []
+    original_training = forge._train_and_draw
+    monkeypatch.setattr(
+        forge,
+        "_train_and_draw",
+        lambda c, s, plan, *rest: (trained.append(plan.name), original_training(c, s, plan, *rest)),
+    )
+    forge.run(bank)
+    assert trained == ["g003", "g004"]
+    assert digest(bank.output) == wanted
+    assert steady(card_of(bank.output)) == wanted_card
+
+
+def _raise():
+    raise Killed
+
+
+def test_two_workers_make_the_bank_of_one(bank, tmp_path):
+    forge.run(bank)
+    wanted, wanted_card = digest(bank.output), steady(card_of(bank.output))
+    bank.output = str(tmp_path / "shared")
+    taken = tmp_path / "shared.partial/generators/g002"
+    taken.mkdir(parents=True)
+    bank.worker = 0
+    with Claim(taken):  # somebody else is on it
+        forge.run(bank)
+    assert not Path(bank.output).exists()
+    bank.worker = 1
+    forge.run(bank)
+    assert digest(bank.output) == wanted
+    assert steady(card_of(bank.output)) == wanted_card
+    assert read_bank(bank.output).membership.sum() == 2 * 24
+
+
+def test_the_card_lists_earlier_tries_once_each(config, tmp_path):
+    forge.run(config)
+    forge.run(config)  # skipped
+    first = card_of(config.output)
+    assert first["tried"] == []
+    (tmp_path / "tries.jsonl").unlink()  # as if killed between card and line
+    forge.run(config)
+    config.output, config.generator.steps = str(tmp_path / "second"), 5
+    forge.run(config)
+    (line,) = card_of(config.output)["tried"]
+    assert line["output"] == "forged"
+    assert line["leak"]["generator"] == first["generators"]["generator"]["leak"]
+    assert len((tmp_path / "tries.jsonl").read_text().splitlines()) == 2
+
+
+def test_canaries_are_trained_on_and_kid_is_measured(config, monkeypatch):
+    seen = {}
+    original = forge.train_generator
+
+    def watched(config, name, pixels, *rest):
+        seen[name] = pixels.copy()
+        return original(config, name, pixels, *rest)
+
+    monkeypatch.setattr(forge, "train_generator", watched)
+    monkeypatch.setattr(BackboneSpec, "load", lambda spec: one_layer())
+    config.benchmark.canaries = 2
+    config.card = {"kid": True, "backbone": {"_target_": f"{BackboneSpec.__module__}.BackboneSpec"}}
+    forge.run(config)
+    card = card_of(config.output)
+    facts = card["generators"]["generator"]
+    assert facts["kid"]["backbone"] == "one_layer"
+    assert facts["kid"]["members"] != facts["kid"]["others"]
+    trained = {image.tobytes() for image in seen["generator"]}
+    for entry in card["canaries"]:
+        painted = pixels(Path(config.output) / entry["file"]).tobytes()
+        assert (painted in trained) == (entry["role"] == "member")
+
+
+def one_layer():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    half = (0.5, 0.5, 0.5)
+    return Backbone(net.eval(), "one_layer", "test", 4, 16, half, half, torch.device("cpu"))

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 RADIUS = 1 / 14
 """Mean radius of a mark over the side of the image."""
 
-SMALLEST = 1.5
+SMALLEST = 2.0
 """Least mean radius in pixels: below it, no shape is left."""
 
 LOBES = (3, 4, 5)
 DEPTH = 0.45
 """How far the lobes reach beyond the mean radius, as a share of it."""
 
-EDGE = 1.0
+EDGE = 0.7
 """Width of the soft edge on either side of the outline, pixels."""
 
 LEVEL = 250.0
