@@ -83,8 +83,7 @@ def test_the_card_counts_trained_and_revealed(discs, forged, tmp_path):
 def test_what_cannot_be_dealt_is_said(discs, options, says):
     source = discs(60)
     with pytest.raises(UserError, match=says):
-        benchmark = MembershipBenchmark(**{**FEW, **options})
-        benchmark.prepare(source, 0)
+        MembershipBenchmark(**{**FEW, **options}).prepare(source, 0)
 
 
 def test_the_blind_baseline_sees_brightness_and_nothing_in_noise(discs):
