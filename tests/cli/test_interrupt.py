@@ -25,9 +25,9 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     toy = tmp_path_factory.mktemp("toy")
     write_toy_membership(toy)
     return ["train", "experiment=quickstart/membership_siamese", f"data.root={toy}",
-            "data.fold=0", "trainer.max_epochs=30", "trainer.accelerator=cpu", "evaluator.bootstrap=100",
-            "evaluator.permutations=100", "callbacks.resume.every_n_steps=1",
-            "callbacks.resume.every_seconds=0"]  # fmt: skip
+            "data.fold=0", "trainer.max_epochs=30", "trainer.accelerator=cpu",
+            "evaluator.bootstrap=100", "evaluator.permutations=100",
+            "callbacks.resume.every_n_steps=1", "callbacks.resume.every_seconds=0"]  # fmt: skip
 
 
 def start(folder: Path, words: list[str]) -> subprocess.Popen[str]:

@@ -93,10 +93,34 @@ def test_a_source_takes_what_its_file_says(source: str) -> None:
     assert set(node) == set(inspect.signature(target).parameters)
 
 
+def test_the_readme_of_the_recipes_knows_every_group() -> None:
+    text = (CONF / "experiment" / "README.md").read_text()
+    assert text.splitlines()[0] == "# Recipes to run"
+    groups = {name.split("/")[0] for name in EXPERIMENTS}
+    assert groups == set(re.findall(r"^\| `(\w+)/` \|", text, flags=re.MULTILINE))
+
+
+def test_the_readmes_own_recipe_runs(
+    toys: dict[str, Path], in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (CONF / "experiment" / "README.md").read_text()
+    (recipe,) = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    path = in_folder / "conf" / "experiment" / "beyond" / "nearest_close.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(recipe)
+    monkeypatch.setenv("GANSFP_CONF", str(in_folder / "conf"))
+    words = ["train", "experiment=beyond/nearest_close", f"data.root={toys['membership']}",
+             "evaluator.bootstrap=50", "evaluator.permutations=50"]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", ["gansfp", *words])
+    cli.main()
+    (stored,) = in_folder.rglob("config.yaml")
+    assert yaml.safe_load(stored.read_text())["method"]["k"] == 5
+
+
 def documented() -> list[str]:
     """Collect every gansfp command of the README, the help texts and the recipes' heads."""
     text = README.read_text() + "".join(DETAILS.values())
-    text += "".join(p.read_text() for p in CONF.rglob("*.yaml"))
+    text += "".join(p.read_text() for kind in ("*.yaml", "*.md") for p in CONF.rglob(kind))
     found = re.findall(r"(?:^|[$#:] |`)(gansfp [a-z]+ [^`\n#]*)", text, flags=re.MULTILINE)
     return sorted({line.strip() for line in found if "[" not in line and "..." not in line})
 

@@ -14,7 +14,7 @@ from gansfp.evaluation.result import OFFICIAL
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FILE_WIDTH = 120  # columns of a table that goes to a file or a pipe
+FILE_WIDTH = 132  # columns of a table that goes to a file or a pipe
 
 
 def run(config: DictConfig) -> None:

@@ -75,11 +75,9 @@ def attribution_controls(
         sample_ids: Image ids, n of them.
         seed: Seed of splits and permutations.
     """
-    largest = truth == np.bincount(truth).argmax()
     right = (decision == truth).astype(np.float64)
-    ids = list(np.asarray(sample_ids, dtype=object)[largest])
     found = {
-        "halves": order_halves(right[largest], groups[largest], ids, "largest class's", seed),
+        "halves": order_halves(right, groups, sample_ids, "attributed", seed, strata=truth),
         "file_order": file_order(truth, groups, sample_ids, seed),
     }
     return {name: control for name, control in found.items() if control is not None}
@@ -153,8 +151,9 @@ def order_halves(
     sample_ids: Sequence[str],
     which: str,
     seed: int,
+    strata: NDArray[np.int64] | None = None,
 ) -> Control | None:
-    """Tell halves of the file order apart by the score, among images that do not differ in truth.
+    """Tell halves of the file order apart by the score, among images alike in truth.
 
     Random halves differ by chance alone and could fail no method. Halves along the order of the
     file names differ where a score follows that order: a method that reads names, positions in a
@@ -168,11 +167,13 @@ def order_halves(
     raise one: the score then differs between scanners.
 
     Args:
-        score: Scores of images of one truth, shape (n,).
+        score: Scores of images of one truth or, with strata, of several; shape (n,).
         groups: Patient of each image, shape (n,).
         sample_ids: Image ids, n of them.
-        which: Their truth, in words.
+        which: Which images they are, in words.
         seed: Seed of the permutations.
+        strata: Truth of each image, where it is not the same, shape (n,): an image's score is then
+            ranked among those of its truth, so that easy and hard classes are no order.
 
     Returns:
         AUROC of the most unequal split; the interval is the spread under the null, moved to the
@@ -185,13 +186,14 @@ def order_halves(
         return None
     count = min(2 * SPLITS, max(FEWEST_STRETCHES, known // 8 * 2))
     stretch = patients * count // known
-    sums = np.bincount(stretch, midranks(score), minlength=count).astype(np.float64)
+    ranks = _shares(score, np.zeros(len(score), np.int64) if strata is None else strata)
+    sums = np.bincount(stretch, ranks, minlength=count).astype(np.float64)
     sizes = np.bincount(stretch, minlength=count).astype(np.float64)
     observed = _half_circles(sums[None], sizes[None])[0]
     value = observed[np.abs(observed - 0.5).argmax()]
     order = rng.permuted(np.tile(np.arange(count), (ORDER_PERMUTATIONS, 1)), axis=1)
     null = np.abs(_half_circles(sums[order], sizes[order]) - 0.5).max(axis=1)
-    spread = np.quantile(null, LEVEL)
+    spread = np.quantile(null, LEVEL) + 1e-9  # ties are equal up to rounding
     return _control(
         float(value),
         float(value - spread),
@@ -221,11 +223,22 @@ def _patients_in_order(
     return numbers
 
 
+def _shares(score: NDArray[np.float64], strata: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Rank each score within its stratum, as a share of the stratum's size, shape (n,)."""
+    shares = np.empty(len(score))
+    for stratum in np.unique(strata):
+        chosen = strata == stratum
+        shares[chosen] = midranks(score[chosen]) / chosen.sum()
+    return shares
+
+
 def _half_circles(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDArray[np.float64]:
     """AUROC of each half circle of stretches, the later one in file order against the earlier.
 
+    An AUROC is 1/2 plus the difference of the mean ranks, as shares of their number.
+
     Args:
-        sums: Sum of the mid-ranks in each stretch, shape (b, count), count even.
+        sums: Sum of the ranks (as shares) in each stretch, shape (b, count), count even.
         sizes: Number of images in each stretch, shape (b, count).
 
     Returns:
@@ -237,8 +250,9 @@ def _half_circles(sums: NDArray[np.float64], sizes: NDArray[np.float64]) -> NDAr
         summed = np.cumsum(np.pad(values, ((0, 0), (1, 0))), axis=1)
         return summed[:, half : 2 * half] - summed[:, :half]
 
-    m, total = inside(sizes), sizes.sum(axis=1, keepdims=True)
-    return np.asarray(1 - (inside(sums) - m * (m + 1) / 2) / (m * (total - m)))
+    m, n = inside(sizes), sizes.sum(axis=1, keepdims=True)
+    r, total = inside(sums), sums.sum(axis=1, keepdims=True)
+    return np.asarray(0.5 + (total - r) / (n - m) - r / m)
 
 
 def file_order(

@@ -13,9 +13,16 @@ from gansfp.data.index import Index
 from gansfp.data.store import ImageStore
 from gansfp.decisions import ArgMax, FixedThreshold
 from gansfp.errors import UserError
-from gansfp.evaluation.controls import blind_on_labelled, blind_on_test, file_order, order_halves
+from gansfp.evaluation.controls import (
+    attribution_controls,
+    blind_on_labelled,
+    blind_on_test,
+    file_order,
+    order_halves,
+)
 from gansfp.evaluation.evaluator import AttributionEvaluator, MembershipEvaluator
 from gansfp.evaluation.metrics import attribution_metrics, membership_metrics
+from gansfp.evaluation.ranking import auroc
 
 
 def _membership(tmp_path, shift=0.0, patients=None, labels_file=True, seed=0):
@@ -162,7 +169,7 @@ class TestMembersAgainstMembers:
     @pytest.mark.parametrize("n", [16, 50, 120, 500])
     def test_a_score_that_follows_the_names_is_caught(self, n):
         control = self.control(np.arange(n))
-        assert control["value"] == 1.0
+        assert control["value"] == pytest.approx(1.0)
         assert not control["passed"]
         assert not self.control(-np.arange(n))["passed"]
 
@@ -171,6 +178,13 @@ class TestMembersAgainstMembers:
         assert not self.control(np.linspace(-1, 1, 300) + noise)["passed"]
         hump = np.abs(np.linspace(-1, 1, 300)) < 0.5
         assert not self.control(1.5 * hump + noise)["passed"]
+
+    def test_the_value_is_an_auroc(self):
+        score = np.random.default_rng(5).normal(size=16).round(1)
+        later = [np.isin(np.arange(16), np.arange(k, k + 8), invert=True) for k in range(8)]
+        areas = np.array([auroc(half.astype(int), score) for half in later])
+        expected = areas[np.abs(areas - 0.5).argmax()]
+        assert self.control(score)["value"] == pytest.approx(expected)
 
     def test_natural_order_is_meant(self):
         names = [f"img_{k}.png" for k in np.random.default_rng(2).permutation(200)]
@@ -274,3 +288,26 @@ def test_bad_options_are_user_errors():
         MembershipEvaluator(controls="full")
     with pytest.raises(UserError, match="at least 1"):
         MembershipEvaluator(bootstrap=0)
+
+
+class TestAttributionHalves:
+    @staticmethod
+    def control(right, truth, seed=0):
+        names = [f"img_{k}.png" for k in range(len(truth))]
+        decision = np.where(right, truth, (truth + 1) % 3)
+        return attribution_controls(truth, decision, np.array(names), names, seed)["halves"]
+
+    def test_easy_and_hard_classes_raise_no_alarm(self):
+        rng = np.random.default_rng(0)
+        truth = np.repeat([0, 1, 2], 60)  # the classes one after the other
+        passed = [
+            self.control(rng.random(180) < np.array([0.2, 0.5, 0.9])[truth], truth, k)["passed"]
+            for k in range(60)
+        ]
+        assert np.mean(passed) >= 0.95
+
+    def test_right_at_first_and_wrong_later_is_caught(self):
+        truth = np.random.default_rng(1).integers(0, 3, 180)
+        control = self.control(np.arange(180) < 60, truth)
+        assert not control["passed"]
+        assert control["value"] < 0.3
