@@ -20,7 +20,7 @@ def paint_couch(plane: Plane, patient: Patient, back: float) -> None:
     rng = patient.rng("couch")
     kind = int(rng.choice(4, p=(0.5, 0.2, 0.2, 0.1)))
     top = back + rng.uniform(4, 16)
-    sag, dense = rng.uniform(0.7, 1.4), rng.uniform(-650, -250)
+    sag, dense = rng.uniform(0.7, 1.4), rng.uniform(-450, -50)
     if kind == 0:  # a thin shell over a short bright bar
         _arc(plane, top, 215, 34 * sag, 1.6, dense - 150)
         gap = rng.uniform(12, 26)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -147,9 +148,9 @@ class Warp:
         sizes: Displacement of each wave in mm, shape (K, 2); none along z.
     """
 
-    waves: Floats
-    phases: Floats
-    sizes: Floats
+    waves: NDArray[np.float32]
+    phases: NDArray[np.float32]
+    sizes: NDArray[np.float32]
 
     @classmethod
     def draw(
@@ -160,7 +161,8 @@ class Warp:
         direction /= np.sqrt((direction**2).sum(1, keepdims=True))
         length = rng.uniform(*lengths, size=(count, 1))
         sizes = rng.standard_normal((count, 2)) * size * np.sqrt(2.0 / count)
-        return cls(direction * 2 * np.pi / length, rng.uniform(0, 2 * np.pi, count), sizes)
+        waves, phases = direction * 2 * np.pi / length, rng.uniform(0, 2 * np.pi, count)
+        return cls(*(part.astype(np.float32) for part in (waves, phases, sizes)))
 
     def __add__(self, other: Warp) -> Warp:
         """Both displacements at once."""
@@ -169,10 +171,9 @@ class Warp:
 
     def __call__(self, points: Floats, level: float) -> Floats:
         """Displace points of one level, shape (n, 2)."""
-        waves = self.waves.astype(np.float32)
-        phase = points.astype(np.float32) @ waves[:, :2].T
-        phase += (level * self.waves[:, 2] + self.phases).astype(np.float32)
-        moved: Floats = points + np.sin(phase) @ self.sizes.astype(np.float32)
+        phase = points.astype(np.float32) @ self.waves[:, :2].T
+        phase += np.float32(level) * self.waves[:, 2] + self.phases
+        moved: Floats = points + np.sin(phase) @ self.sizes
         return moved
 
 
@@ -213,18 +214,28 @@ class Wobble:
         return moved
 
 
-def smooth_field(rng: np.random.Generator, side: int, cells: int) -> NDArray[np.float32]:
-    """Smooth noise of mean 0 and about unit variance: white noise on a grid, bicubic in between.
+def smooth_field(coarse: Floats, side: int) -> NDArray[np.float32]:
+    """Stretch a coarse grid of numbers smoothly over a square.
 
     Args:
-        rng: Where chance comes from.
+        coarse: Shape (cells, cells); independent numbers make smooth noise.
         side: Side of the square wanted.
-        cells: Side of the grid of independent numbers.
 
     Returns:
         Shape (side, side).
     """
-    from PIL import Image
+    weights = _stretch(len(coarse), side)
+    field: NDArray[np.float32] = weights @ coarse.astype(np.float32) @ weights.T
+    return field
 
-    coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
-    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))
+
+@lru_cache(maxsize=16)
+def _stretch(cells: int, side: int) -> NDArray[np.float32]:
+    """Weights of cubic B-splines on a grid of `cells`, scaled to keep variance; (side, cells)."""
+    place = (np.arange(side) + 0.5) / side * (cells - 1)
+    away = np.abs(place[:, None] - np.arange(cells))
+    inner = 2 / 3 - away**2 + away**3 / 2
+    outer = np.maximum(2 - away, 0) ** 3 / 6
+    weights = np.where(away < 1, inner, outer)
+    weights /= np.sqrt((weights**2).sum(1, keepdims=True))
+    return weights.astype(np.float32)

@@ -31,21 +31,19 @@ _PATTERNS = (
 )
 
 
-def paint_lesions(
-    plane: Plane, patient: Patient, pixels: Pixels, lungs: NDArray[np.bool_], level: float
-) -> None:
-    """Change the lungs' pixels in place.
+def paint_lesions(plane: Plane, patient: Patient, lungs: NDArray[np.bool_], level: float) -> None:
+    """Paint what is ill.
 
     Args:
         plane: Where the pixels lie.
         patient: Whose disease and severity.
-        pixels: Hounsfield units, shape (side, side).
         lungs: Where lungs are, vessels included, shape (side, side).
         level: Standard level in mm.
     """
     severity = patient.traits.severity
     if severity <= 0 or not LUNG_TOP < level < LUNG_BASE or not lungs.any():
         return
+    pixels = plane.pixels
     rng = patient.rng("lesions")
     pattern = _PATTERNS[int(rng.integers(len(_PATTERNS)))]
     kinds = rng.choice(3, size=_COUNT, p=np.array(pattern[:3]) / sum(pattern[:3]))
@@ -61,6 +59,7 @@ def paint_lesions(
         _paint_scars(patient, pixels, lungs, pattern[3] * severity, plane)
     if pattern[4] * severity > 0.2:
         _paint_effusion(patient, pixels, lungs, pattern[4] * severity, level)
+    plane.replace(pixels)
 
 
 def _places(rng: np.random.Generator) -> Floats:
@@ -99,7 +98,7 @@ def _paint_spot(
     rng = patient.rng("spot", number)
     ragged = (0.22, 0.5, 0.30)[kind] * rng.uniform(0.4, 1.3)
     cells = int(rng.integers(6, 11))
-    rough = smooth_field(rng, 64, cells)
+    rough = smooth_field(rng.standard_normal((cells, cells)), 64)
     step_y, step_x = (
         np.clip(c / (1.8 * radius) * 31.5 + 31.5, 0, 63).astype(np.int64) for c in (y, x)
     )
@@ -122,10 +121,13 @@ def _paint_scars(
     step = 4
     inner = distance_transform_edt(lungs[::step, ::step]).astype(np.float32) * step / plane.scale
     depth = np.kron(inner, np.ones((step, step), np.float32))[: plane.side, : plane.side]
-    near = np.exp(-((depth / np.float32(6 + 26 * amount)) ** 2))
+    near = np.exp(-((depth / np.float32(4 + 14 * amount)) ** 2))
+    low = np.linspace(-0.6, 1.4, plane.side, dtype=np.float32)[:, None].clip(0, 1)
+    near *= low * np.float32(np.clip((plane.level + 80) / 120, 0.15, 1))  # base and back first
     cells = max(8, int(plane.side / plane.scale / 5.0))
-    field = smooth_field(patient.rng("scars", int(plane.level // 4)), plane.side, cells)
-    net = np.exp(-((field / np.float32(0.30)) ** 2)) * 520 + np.float32(70)
+    rng = patient.rng("scars", int(plane.level // 4))
+    field = smooth_field(rng.standard_normal((cells, cells)), plane.side)
+    net = np.exp(-((field / np.float32(0.35)) ** 2)) * 430 + np.float32(60)
     add = net * near * np.float32(0.4 + 0.6 * amount) * lungs
     np.minimum(pixels + add * (pixels < 0), np.maximum(pixels, 60), out=pixels)
 

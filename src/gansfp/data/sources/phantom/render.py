@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from gansfp.data.sources.phantom.abdomen import paint_abdomen
 from gansfp.data.sources.phantom.couch import paint_clothes, paint_couch
@@ -56,14 +55,15 @@ def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[flo
     """How a patient is scanned: scanner, middle of the field (mm) and roll (radians)."""
     rng = patient.rng("scanner")
     skin = patient.warp(shell(patient, 20.0).skin, 20.0)
-    span = np.ptp(skin, axis=0)
-    field = float(np.clip(max(span) * np.exp(rng.normal(0.03, 0.06)), 270, 500))
+    middle = (skin.min(0) + skin.max(0)) / 2
+    reach = np.sqrt(((skin - middle) ** 2).sum(1)).max()
+    field = float(np.clip(2 * reach * np.exp(rng.normal(-0.05, 0.085)), 270, 500))
     sharp = rng.uniform() < 0.35
     cutoff = (0.62 if sharp else 0.42) * np.exp(0.12 * rng.standard_normal()) * setting.sharpness
-    dose = 30000 * np.exp(0.6 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
-    circle = 1.0 if rng.uniform() < 0.65 else 9.0
+    dose = 13000 * np.exp(0.4 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
+    circle = rng.uniform(1.0, 1.05) if rng.uniform() < 0.65 else 9.0
     scanner = Scanner(field, float(dose), float(cutoff), 0.45 if sharp else 0.05, circle)
-    middle = skin.min(0) + span / 2 + rng.normal(0, (5, 8)) + (0, -6)
+    middle = middle + rng.normal(0, (6, 9)) - (0, 8)
     return scanner, (float(middle[0]), float(middle[1])), float(rng.normal(0, 0.035))
 
 
@@ -83,13 +83,12 @@ def hounsfield(
     """
     scanner, middle, roll = draw_scanner(patient, setting)
     size = setting.image_size
-    side = size * max(1, -(-_RASTER // size))
+    side = size * max(2, -(-_RASTER // size))
     level = patient.to_standard(level)
     plane = Plane(side, scanner.field, middle, roll, level, patient.warp)
     _paint_outside(plane, patient, level)
     _paint_trunk(plane, patient, vessels, level)
-    image = Image.fromarray(plane.pixels)
-    return np.asarray(image.reduce(side // size) if side > size else image), scanner
+    return plane.mean(side // size), scanner
 
 
 def render(patient: Patient, vessels: Vessels, level: float, setting: Setting) -> NDArray[np.uint8]:
@@ -138,26 +137,25 @@ def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: 
     if not lungs.any():
         return
     side = plane.side
-    height = (
-        (np.arange(side, dtype=np.float32)[:, None] / side - 0.5) * 2 * np.float32(traits.gravity)
-    )
-    pixels += (height + _texture(patient, level, side)) * lungs
+    half = side // 2  # fine enough for a texture
+    field = _texture(patient, level, half)
+    field += np.linspace(-1, 1, half, dtype=np.float32)[:, None] * np.float32(traits.gravity)
+    blocks = pixels.reshape(half, 2, half, 2)
+    blocks += field[:, None, :, None] * lungs.reshape(blocks.shape)
     plane.replace(pixels)
     paint_lung_trees(plane, vessels)
-    pixels = plane.pixels
-    paint_lesions(plane, patient, pixels, lungs, level)
-    plane.replace(pixels)
+    paint_lesions(plane, patient, lungs, level)
 
 
 def _texture(patient: Patient, level: float, side: int) -> Pixels:
     """Uneven density of the lungs, the same for a patient's neighbouring slices."""
-    coarse = 128
-    total = np.zeros((coarse, coarse), np.float32)
-    for thick, cells, size in ((24.0, 9, 9.0), (8.0, 45, 9.0)):
+    total = np.zeros((side, side), np.float32)
+    for thick, cells, size in ((24.0, 10, 9.0), (8.0, 45, 9.0), (3.0, 110, 26.0)):
         low = int(np.floor(level / thick))
         share = level / thick - low
-        norm = np.sqrt(share**2 + (1 - share) ** 2)
-        for k, weight in ((low, 1 - share), (low + 1, share)):
-            field = smooth_field(patient.rng("texture", cells, k + 1000), coarse, cells)
-            total += np.float32(size * weight / norm) * field
-    return np.asarray(Image.fromarray(total).resize((side, side), Image.Resampling.BILINEAR))
+        near, far = (
+            patient.rng("texture", cells, k).standard_normal((cells, cells)) for k in (low, low + 1)
+        )
+        mixed = ((1 - share) * near + share * far) / np.sqrt(share**2 + (1 - share) ** 2)
+        total += smooth_field(size * mixed, side)
+    return total

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 WATER = 0.0192  # attenuation of water at 70 keV, 1/mm (NIST XCOM)
 _OVERSAMPLING = 4
+_CYLINDER = 150.0  # radius in mm of the water that the bowtie filter is made for
 _COARSE = 64
 _COARSE_ANGLES = 48
 
@@ -96,7 +97,7 @@ def noise(pixels: Floats32, scanner: Scanner, rng: np.random.Generator) -> Float
     pitch = scanner.field / side
     lookup, bins = _rays(side)
     views = len(lookup)
-    path = _paths(pixels, scanner, views, bins)
+    path = _paths(pixels, scanner, views, bins) + _bowtie(bins, pitch)
     photons = 1e3 * scanner.dose * pitch / views
     spread = np.exp(0.5 * np.minimum(path, 14.0)) / np.float32(np.sqrt(photons))
     sinogram = spread.astype(np.float32) * rng.standard_normal((views, bins), dtype=np.float32)
@@ -106,6 +107,14 @@ def noise(pixels: Floats32, scanner: Scanner, rng: np.random.Generator) -> Float
         image += filtered[view].take(lookup[view])
     scale = np.float32(np.pi / views * 1000 / WATER)
     return (image * scale).reshape(side, side)
+
+
+def _bowtie(bins: int, pitch: float) -> Floats32:
+    """What the bowtie filter takes from the beam: most of what water lacks off the centre."""
+    away = (np.arange(bins) - (bins - 1) / 2) * pitch / _CYLINDER
+    lacking = 1 - np.sqrt(np.maximum(1 - away**2, 0))
+    taken: Floats32 = (0.75 * 2 * _CYLINDER * WATER * lacking).astype(np.float32)
+    return taken
 
 
 def _filter(sinogram: Floats32, pitch: float, scanner: Scanner) -> Floats32:

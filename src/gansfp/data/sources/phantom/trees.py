@@ -62,7 +62,8 @@ def grow(
     """
     count, leaves, _ = points.shape
     fed = np.exp(0.5 * rng.standard_normal((count, leaves)))
-    groups, ends, direction = points, roots, np.zeros((count, 3))
+    groups, ends = np.ascontiguousarray(points.transpose(0, 2, 1)), roots
+    direction = np.zeros((count, 3))
     node = np.arange(count)
     radius = tip * fed.sum(1) ** (1 / _MURRAY)
     pieces, depths, owners = [], [], []
@@ -80,7 +81,7 @@ def grow(
             groups, fed, starts = groups[kept], fed[kept], starts[kept]
             parents, node, reach = parents[kept], node[kept], reach[kept]
         radius = tip * fed.sum(1) ** (1 / _MURRAY)
-        way = groups.mean(1) - starts
+        way = groups.mean(2) - starts
         ends = starts + reach * way
         pieces.append(Tubes(starts, ends, np.minimum(1.05 * radius, parents), radius))
         direction = way / np.maximum(np.sqrt((way**2).sum(1, keepdims=True)), 1e-9)
@@ -90,8 +91,8 @@ def grow(
 
 
 def _meets(groups: Floats, starts: Floats, parents: Floats, level: float) -> NDArray[np.bool_]:
-    """Branches that stay between their start and what they feed, and may meet a plane."""
-    z = groups[..., 2]
+    """Branches that stay between their start and what they feed, and may come near a plane."""
+    z = groups[:, 2]
     low = np.minimum(z.min(1), starts[:, 2]) - parents - _MARGIN
     high = np.maximum(z.max(1), starts[:, 2]) + parents + _MARGIN
     met: NDArray[np.bool_] = (low < level) & (level < high)
@@ -101,17 +102,19 @@ def _meets(groups: Floats, starts: Floats, parents: Floats, level: float) -> NDA
 def _halve(
     groups: Floats, fed: Floats, direction: Floats, chance: NDArray[np.float32]
 ) -> tuple[Floats, Floats]:
-    """Split each group of points, shape (G, m, 3), at the median across its widest direction."""
-    number, size, _ = groups.shape
-    offset = groups - groups.mean(1, keepdims=True)
-    spread = np.sqrt((offset**2).mean(1)) * (0.7 + 0.6 * chance[:, :3])
+    """Split each group of points, shape (G, 3, m), at the median across its widest direction."""
+    number, _, size = groups.shape
+    offset = groups - groups.mean(2, keepdims=True)
+    spread = np.sqrt(np.einsum("gdm,gdm->gd", offset, offset) / size)
+    spread *= 0.7 + 0.6 * chance[:, :3]
     # Prefer a plane that holds the branch's own direction: its normal is across.
     spread *= 1.0 - 0.8 * np.abs(direction)
     normal = (spread == spread.max(1, keepdims=True)) + 0.9 * (chance[:, 3:] - 0.5)
-    order = np.argsort((offset * normal[:, None]).sum(2), axis=1, kind="stable")
-    place = (order + np.arange(0, number * size, size)[:, None]).ravel()
-    groups = groups.reshape(-1, 3)[place].reshape(2 * number, size // 2, 3)
-    return groups, fed.ravel()[place].reshape(2 * number, size // 2)
+    order = np.argsort(np.einsum("gdm,gd->gm", offset, normal), axis=1, kind="stable")
+    place = order + np.arange(0, 3 * number * size, 3 * size)[:, None]
+    sides = [groups.ravel()[place + d * size].reshape(2 * number, size // 2) for d in range(3)]
+    fed = np.take_along_axis(fed, order, axis=1).reshape(2 * number, size // 2)
+    return np.stack(sides, axis=1), fed
 
 
 def beside(tubes: Tubes, gap: float = 0.6) -> Tubes:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_STATIONS, _CAP = 6, 3
+_STATIONS = 0.5 - 0.5 * np.cos(np.arange(9) * np.pi / 8)  # denser where discs change fast
+_ANGLES = np.arange(16) * (2 * np.pi / 16)
+_DIRECTIONS = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:
 
     A tube is swept by a ball whose radius changes evenly. A plane at height h(t) from the ball's
     middle cuts it in a disc of radius sqrt(r(t)^2 - h(t)^2); in a slab the nearest plane counts.
-    The outline runs along both sides of these discs and around the first and the last.
+    The outline is the convex hull of these discs.
 
     Args:
         tubes: The m tubes that the slab meets (`near`).
@@ -95,7 +97,7 @@ def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:
         thick: Its thickness in mm.
 
     Returns:
-        Closed outlines in mm, shape (m, 18, 2).
+        Closed outlines in mm, shape (m, 16, 2).
     """
     axis = tubes.stop - tubes.start
     slope, height = axis[:, 2], tubes.start[:, 2] - level
@@ -108,23 +110,18 @@ def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:
     flat = np.abs(slope) <= np.abs(taper) + 1e-9
     first = np.where(flat, 0.0, np.clip(ends[0], 0, 1))
     last = np.where(flat, 1.0, np.clip(ends[1], 0, 1))
-    t = first[:, None] + (last - first)[:, None] * np.linspace(0, 1, _STATIONS)
+    t = first[:, None] + (last - first)[:, None] * _STATIONS
     centre = tubes.start[:, None, :2] + t[..., None] * axis[:, None, :2]
     radius = tubes.start_radius[:, None] + t * taper[:, None]
     away = np.maximum(np.abs(height[:, None] + t * slope[:, None]) - thick / 2, 0.0)
     width = np.sqrt(np.maximum(radius**2 - away**2, 0.0))
-    return _outline(centre, width, axis[:, :2])
+    return _outline(centre, width)
 
 
-def _outline(centre: Floats, width: Floats, axis: Floats) -> Floats:
-    """Envelope of discs along a line: two sides and two half circles, shape (n, 18, 2)."""
-    length = np.sqrt((axis**2).sum(1, keepdims=True))
-    along = np.where(length > 1e-9, axis / np.maximum(length, 1e-9), np.array([1.0, 0.0]))
-    across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    side = width[..., None] * across[:, None]
-    angle = np.arange(1, _CAP + 1) * (np.pi / (_CAP + 1))
-    cap = np.sin(angle)[:, None] * along[:, None] + np.cos(angle)[:, None] * across[:, None]
-    stop_cap = centre[:, -1:] + width[:, -1:, None] * cap
-    start_cap = centre[:, :1] - width[:, :1, None] * cap
-    parts = [centre + side, stop_cap, (centre - side)[:, ::-1], start_cap]
-    return np.concatenate(parts, axis=1)
+def _outline(centre: Floats, width: Floats) -> Floats:
+    """Convex hull of discs: in each direction the farthest point of any, shape (m, 16, 2)."""
+    reach = np.einsum("msd,ad->mas", centre, _DIRECTIONS) + width[:, None]
+    farthest = reach.argmax(2)
+    rows = np.arange(len(centre))[:, None]
+    outline: Floats = centre[rows, farthest] + width[rows, farthest][..., None] * _DIRECTIONS
+    return outline

@@ -29,14 +29,17 @@ _ROOTS = {  # where the trees start: artery, vein
 }
 
 
-SLICE = 2.0  # thickness in mm that blurs the lung's vessels
-
-
 class Vessels:
-    """Everything tubular in one patient's chest; grown when first asked for."""
+    """Everything tubular in one patient's chest; grown when first asked for.
+
+    Attributes:
+        patient: Whose.
+        thickness: Of the slices in mm; the lung's vessels are averaged over it.
+    """
 
     def __init__(self, patient: Patient) -> None:
         self.patient = patient
+        self.thickness = float(patient.rng("thickness").choice((1.25, 2.0, 2.5, 3.5)))
         self._courses: dict[tuple[str, str], Tubes] = {}
 
     def tree(self, level: float | None = None) -> Tree:
@@ -50,7 +53,7 @@ class Vessels:
         roots += rng.normal(0, 2.5, roots.shape)
         points = _fill(len(roots) * 2**LEVELS, rng).reshape(len(roots), -1, 3)
         points[:2, :, 0] *= -1  # the right lung
-        tip = float(0.37 * np.exp(0.10 * rng.standard_normal()))
+        tip = float(0.40 * np.exp(0.10 * rng.standard_normal()))
         return grow(roots, points, rng, tip, level)
 
     def great(self, kind: str, level: float) -> Tubes:
@@ -137,12 +140,13 @@ def paint_lung_trees(plane: Plane, vessels: Vessels) -> None:
     """
     traits = vessels.patient.traits
     tree = vessels.tree(plane.level)
-    near = tree.tubes.near(plane.level, SLICE)
+    thick = vessels.thickness
+    near = tree.tubes.near(plane.level, thick)
     tubes, artery, depth = tree.tubes[near], tree.owner[near] % 2 == 0, tree.depth[near]
     blood = 40 + np.where(artery, traits.right_contrast, traits.contrast)
-    values = traits.lung + tubes.share(SLICE) * (blood - traits.lung)
+    values = traits.lung + tubes.share(thick) * (blood - traits.lung)
     order = np.argsort(values, kind="stable")
-    plane.fill_all(cut(tubes, plane.level, SLICE)[order], values[order])
+    plane.fill_all(cut(tubes, plane.level, thick)[order], values[order])
     bronchi = beside(tubes[(depth < 5) & artery])
     wide = bronchi[np.minimum(bronchi.start_radius, bronchi.stop_radius) > 1.1]
     paint_tubes(plane, [(wide, -120.0), (wide.grown(-0.8), -950.0)])
