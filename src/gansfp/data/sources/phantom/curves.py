@@ -206,8 +206,9 @@ class Wobble:
         arm = curve - middle
         radius = np.maximum(np.sqrt((arm**2).sum(1)), 1e-6)
         angle = np.arctan2(arm[:, 1], arm[:, 0])
-        order = np.arange(2, 2 + len(self.sizes))
-        waves = np.cos(angle[:, None] * order + self.phases + self.turns * level)
+        order = np.arange(2, 2 + len(self.sizes), dtype=np.float32)
+        phase = (self.phases + self.turns * level).astype(np.float32)
+        waves = np.cos(angle.astype(np.float32)[:, None] * order + phase)
         size = min(1.0, float(radius.mean()) / 40)  # small cuts keep their shape
         grown = 1 + np.clip(size * (waves @ self.sizes) / radius, -0.4, 0.6)
         moved: Floats = middle + arm * grown[:, None]

@@ -145,7 +145,7 @@ def _draw_traits(rng: np.random.Generator, severity: float, sex: str | None, odd
         age=float(np.clip(60 + 11 * n[0], 30, 88)),
         height=float((0.93 if female else 1.0) + 0.042 * n[1]),
         fat=float((15 if female else 11) * np.exp(0.42 * n[2])),
-        width=float(1.0 + 0.05 * n[3] + 0.012 * n[2]),
+        width=float(1.025 + 0.05 * n[3] + 0.012 * n[2]),
         depth=float(1.06 + 0.085 * n[4] + 0.02 * n[2]),
         heart=float(1.0 + 0.10 * n[5]),
         heart_turn=float(0.16 * n[6]),

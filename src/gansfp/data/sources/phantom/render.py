@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Pixels = NDArray[np.float32]
 
-_RASTER = 512
+_RASTER = 384
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,13 @@ def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[flo
     skin = patient.warp(shell(patient, 20.0).skin, 20.0)
     middle = (skin.min(0) + skin.max(0)) / 2
     reach = np.sqrt(((skin - middle) ** 2).sum(1)).max()
-    field = float(np.clip(2 * reach * np.exp(rng.normal(-0.05, 0.085)), 270, 500))
+    field = float(np.clip(2 * reach * np.exp(rng.normal(-0.025, 0.08)), 270, 500))
     sharp = rng.uniform() < 0.35
     cutoff = (0.62 if sharp else 0.42) * np.exp(0.12 * rng.standard_normal()) * setting.sharpness
-    dose = 13000 * np.exp(0.4 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
+    dose = 17000 * np.exp(0.3 * rng.standard_normal()) / max(setting.noise, 1e-6) ** 2
     circle = rng.uniform(1.0, 1.05) if rng.uniform() < 0.65 else 9.0
     scanner = Scanner(field, float(dose), float(cutoff), 0.45 if sharp else 0.05, circle)
-    middle = middle + rng.normal(0, (6, 9)) - (0, 8)
+    middle = middle + rng.normal(0, (6, 9)) - (0, 6)
     return scanner, (float(middle[0]), float(middle[1])), float(rng.normal(0, 0.035))
 
 
@@ -84,6 +84,7 @@ def hounsfield(
     scanner, middle, roll = draw_scanner(patient, setting)
     size = setting.image_size
     side = size * max(2, -(-_RASTER // size))
+    side += side % 2 * size
     level = patient.to_standard(level)
     plane = Plane(side, scanner.field, middle, roll, level, patient.warp)
     _paint_outside(plane, patient, level)

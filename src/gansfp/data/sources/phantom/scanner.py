@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 WATER = 0.0192  # attenuation of water at 70 keV, 1/mm (NIST XCOM)
 _OVERSAMPLING = 4
 _CYLINDER = 150.0  # radius in mm of the water that the bowtie filter is made for
-_COARSE = 64
-_COARSE_ANGLES = 48
+_COARSE = 48
+_COARSE_ANGLES = 36
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ def _filter(sinogram: Floats32, pitch: float, scanner: Scanner) -> Floats32:
 @lru_cache(maxsize=4)
 def _rays(side: int) -> tuple[NDArray[np.intp], int]:
     """For each view and pixel the place in the refined projection, intp (views, side^2)."""
-    views = int(np.clip(3 * side // 4, 64, 192))
+    views = 72 if side <= 128 else min(3 * side // 4, 192)
     bins = int(np.ceil(side * np.sqrt(2))) + 4
     angle = (np.arange(views) + 0.5) * np.pi / views
     axis = np.arange(side) - (side - 1) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,66 +23,61 @@ _FIRST, _SPACING = -98.0, 24.5  # level of the first rib's head and of one verte
 _PEAK = 0.80  # where along the wall a rib is lowest and gives way to cartilage
 
 
+# Of each rib: how far it falls forwards in mm, and how far around it reaches.
+_DROP = np.interp(np.arange(12), (0, 2, 7, 11), (36, 84, 124, 80))
+_REACH = np.array([1.0] * 8 + [0.86, 0.72, 0.5, 0.35])
+
+
 def paint_ribs(plane: Plane, patient: Patient, level: float) -> None:
     """Oblique cuts of the ribs: a shell of cortex around marrow, cartilage towards the front."""
     rng = patient.rng("ribs")
     shift, tilt = rng.normal(0, 6), np.exp(0.12 * rng.standard_normal())
     single = rng.normal(0, 2.0, (12, 2))
     size = np.exp(0.12 * rng.standard_normal())
-    outline = cage_outline(level)
-    outwards = normals(outline, 4)
-    half = len(outline) // 2
     for side in (0, 1):
-        order = (
-            np.arange(half, -1, -1) if side == 0 else np.arange(half, 2 * half + 1) % len(outline)
-        )
-        wall, out = outline[order], outwards[order]
-        step = np.sqrt((np.diff(wall, axis=0) ** 2).sum(1))
-        arc = np.concatenate([[0.0], np.cumsum(step)])
-        t = arc / arc[-1]
-        for rib in range(12):
-            head = _FIRST + _SPACING * rib + shift + single[rib, side]
-            drop = tilt * np.interp(rib, (0, 2, 7, 11), (36, 84, 124, 80))
-            reach = 1.0 if rib < 8 else (0.86, 0.72, 0.5, 0.35)[rib - 8]
-            _paint_rib(plane, patient, wall, out, t, level - head, drop, reach, size)
+        wall, out, t = _half_wall(level, side)
+        below = level - (_FIRST + _SPACING * np.arange(12) + shift + single[:, side])
+        falls = np.sin(np.clip(t / _PEAK, 0, 1) * np.pi / 2) ** 1.3
+        falls = falls - 0.45 * np.clip((t - _PEAK) / (1 - _PEAK), 0, 1)
+        away = (below[:, None] - tilt * _DROP[:, None] * falls) / (6.2 * size)
+        inside = 1 - away**2
+        inside[(t > _REACH[:, None]) | (t < 0.05)] = -1
+        for rib in np.flatnonzero(inside.max(1) > 0):
+            _paint_rib(plane, patient, (wall, out, t), inside[rib], 3.9 * size)
+
+
+@lru_cache(maxsize=8)
+def _half_wall(level: float, side: int) -> tuple[Floats, Floats, Floats]:
+    """Half the cage's wall from the back to the front: points, directions outwards, place."""
+    outline = cage_outline(level)
+    half = len(outline) // 2
+    order = np.arange(half, -1, -1) if side == 0 else np.arange(half, 2 * half + 1) % len(outline)
+    wall = outline[order]
+    arc = np.concatenate([[0.0], np.cumsum(np.sqrt((np.diff(wall, axis=0) ** 2).sum(1)))])
+    return wall, normals(outline, 4)[order], arc / arc[-1]
 
 
 def _paint_rib(
     plane: Plane,
     patient: Patient,
-    wall: Floats,
-    out: Floats,
-    t: Floats,
-    below: float,
-    drop: float,
-    reach: float,
+    half: tuple[Floats, Floats, Floats],
+    inside: Floats,
     size: float,
 ) -> None:
-    """One rib: `below` is the slice's height under its head; `drop` how far it falls forwards."""
-    tall = size * 6.2
-    if not -tall < below < drop + tall:
-        return
-    course = drop * np.sin(np.clip(t / _PEAK, 0, 1) * np.pi / 2) ** 1.3
-    rise = np.clip((t - _PEAK) / (1 - _PEAK), 0, 1)
-    course = course - 0.45 * drop * rise
-    inside = 1 - ((below - course) / tall) ** 2
-    inside[(t > reach) | (t < 0.05)] = -1
-    shown = inside > 0
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], shown.astype(np.int8), [0]])))
+    """Cuts of one rib where `inside` is positive; `size` is half its thickness in mm."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], (inside > 0).astype(np.int8), [0]])))
     for first, stop in zip(edges[::2], edges[1::2], strict=True):
         if stop - first < 3:
             continue
-        part = slice(first, stop)
-        bony = t[part].mean() < _PEAK - 0.02
-        thick = size * 3.9 * np.sqrt(inside[part])
-        curve = _band(wall[part], out[part], 6.0 - thick, 6.0 + thick)
-        if not bony:
+        wall, out, t = (part[first:stop] for part in half)
+        thick = size * np.sqrt(inside[first:stop])
+        curve = _band(wall, out, 6.0 - thick, 6.0 + thick)
+        if t.mean() >= _PEAK - 0.02:
             plane.fill(curve, 95.0 + 1.2 * max(0.0, patient.traits.age - 55))
             continue
         plane.fill(curve, CORTEX)
-        core = np.maximum(thick - 1.3, 0.1)
-        inner = slice(1, -1)
-        curve = _band(wall[part][inner], out[part][inner], (6.0 - core)[inner], (6.0 + core)[inner])
+        core = np.maximum(thick - 1.3, 0.1)[1:-1]
+        curve = _band(wall[1:-1], out[1:-1], 6.0 - core, 6.0 + core)
         plane.fill(curve, patient.traits.bone - 30)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.data.sources.phantom.curves import Profile, closed_curve, ellipse
+from gansfp.data.sources.phantom.curves import Profile, closed_curve, ellipse, shrunk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -167,8 +167,8 @@ def paint_heart(plane: Plane, patient: Patient, level: float) -> None:
     blood = 42 + traits.contrast
     right = 42 + traits.right_contrast
     wall = traits.tissue + 0.25 * traits.contrast
-    cuts = [chamber(patient, name, level, 3.0) for name in CHAMBERS]
-    shown = [outline for outline in cuts if outline is not None]
+    cuts = {name: chamber(patient, name, level, 3.0) for name in CHAMBERS}
+    shown = [outline for outline in cuts.values() if outline is not None]
     if not shown:
         return
     hull = patient.bumps("heart", convex_hull(np.concatenate(shown)), level)
@@ -178,12 +178,13 @@ def paint_heart(plane: Plane, patient: Patient, level: float) -> None:
     plane.fill(hull, wall - 12)
     thickness = {"left_ventricle": 9.0, "right_ventricle": 2.5, "left_atrium": 1.5}
     for name in ("right_atrium", "left_atrium", "right_ventricle", "left_ventricle"):
-        outer = chamber(patient, name, level, 1.0)
-        inner = chamber(patient, name, level, 1.0 - thickness.get(name, 1.5))
-        if outer is not None:
-            plane.fill(outer, wall)
-        if inner is not None:
-            plane.fill(inner, right if name.startswith("right") else blood)
+        outline = cuts[name]
+        if outline is None:
+            continue
+        radius = np.sqrt(((outline - outline.mean(0)) ** 2).sum(1)).min()
+        plane.fill(shrunk(outline, min(2.0, 0.3 * radius)), wall)
+        inner = shrunk(outline, min(2.0 + thickness.get(name, 1.5), 0.7 * radius))
+        plane.fill(inner, right if name.startswith("right") else blood)
 
 
 def convex_hull(points: Floats) -> Floats:

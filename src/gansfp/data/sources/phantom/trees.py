@@ -17,12 +17,13 @@ from gansfp.data.sources.phantom.tubes import Tubes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
-LEVELS = 10
+LEVELS = 9
 _REACH = 0.42  # of the way from a fork to the middle of what the branch feeds
 _MURRAY = 2.25
-_MARGIN = 3.0  # mm around a plane in which branches are kept
+_TWIG = 10.0  # longest end beyond the finest branch, over the shortest, mm
+_MARGIN = 17.0  # mm around a plane in which branches are kept: the longest twig and half a slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ def grow(
             are the same as without. None: grow all.
 
     Returns:
-        At most 2^(LEVELS + 1) - 2 pieces for each tree.
+        At most 2^(LEVELS + 2) - 2 pieces for each tree: twigs end the finest branches.
     """
     count, leaves, _ = points.shape
-    fed = np.exp(0.5 * rng.standard_normal((count, leaves)))
-    groups, ends = np.ascontiguousarray(points.transpose(0, 2, 1)), roots
-    direction = np.zeros((count, 3))
+    fed = np.exp(0.5 * rng.standard_normal((count, leaves), dtype=np.float32))
+    groups = np.ascontiguousarray(points.transpose(0, 2, 1), dtype=np.float32)
+    ends = roots.astype(np.float32)
+    direction = np.zeros((count, 3), np.float32)
     node = np.arange(count)
     radius = tip * fed.sum(1) ** (1 / _MURRAY)
     pieces, depths, owners = [], [], []
@@ -87,7 +89,21 @@ def grow(
         direction = way / np.maximum(np.sqrt((way**2).sum(1, keepdims=True)), 1e-9)
         depths.append(np.full(len(node), depth))
         owners.append(node >> (depth + 1))
+    chance = rng.random((count << LEVELS, 8), dtype=np.float32)[node]
+    pieces.append(_twigs(pieces[-1], direction, chance))
+    depths.append(np.full(2 * len(node), LEVELS))
+    owners.append(np.repeat(node, 2) >> LEVELS)
     return Tree(Tubes.joined(pieces), np.concatenate(depths), np.concatenate(owners))
+
+
+def _twigs(last: Tubes, direction: Floats, chance: NDArray[np.float32]) -> Tubes:
+    """Two short ends for each finest branch, forwards and to a side."""
+    way = 2.2 * (chance[:, :6].reshape(-1, 3) - 0.5) + np.repeat(direction, 2, axis=0)
+    way /= np.maximum(np.sqrt((way**2).sum(1, keepdims=True)), 1e-9)
+    starts = np.repeat(last.stop, 2, axis=0)
+    ends = starts + way * (4 + _TWIG * chance[:, 6:].reshape(-1, 1))
+    radius = np.repeat(last.stop_radius, 2) * 0.5 ** (1 / _MURRAY)
+    return Tubes(starts, ends, radius, 0.8 * radius)
 
 
 def _meets(groups: Floats, starts: Floats, parents: Floats, level: float) -> NDArray[np.bool_]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 _STATIONS = 0.5 - 0.5 * np.cos(np.arange(9) * np.pi / 8)  # denser where discs change fast
 _ANGLES = np.arange(16) * (2 * np.pi / 16)

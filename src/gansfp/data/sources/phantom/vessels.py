@@ -53,7 +53,7 @@ class Vessels:
         roots += rng.normal(0, 2.5, roots.shape)
         points = _fill(len(roots) * 2**LEVELS, rng).reshape(len(roots), -1, 3)
         points[:2, :, 0] *= -1  # the right lung
-        tip = float(0.40 * np.exp(0.10 * rng.standard_normal()))
+        tip = float(0.47 * np.exp(0.10 * rng.standard_normal()))
         return grow(roots, points, rng, tip, level)
 
     def great(self, kind: str, level: float) -> Tubes:

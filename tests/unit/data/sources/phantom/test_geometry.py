@@ -59,7 +59,7 @@ def test_slab_lengthens_oblique_tubes_and_dilutes_flat_ones():
 def test_pruned_tree_is_the_tree_where_it_matters():
     vessels = Vessels(Patient(0, 3))
     whole, pruned = vessels.tree(), vessels.tree(30.0)
-    assert len(whole.depth) == 4 * (2 ** (LEVELS + 1) - 2)
+    assert len(whole.depth) == 4 * (2 ** (LEVELS + 2) - 2)
     assert len(pruned.depth) < len(whole.depth) / 3
     lots = []
     for tree in (whole, pruned):
@@ -75,7 +75,7 @@ def test_branches_hang_together_and_taper():
     ends = {tuple(end) for end in tree.tubes.stop}
     inner = tree.depth > 0
     assert all(tuple(start) in ends for start in tree.tubes.start[inner])
-    mean = [tree.tubes.stop_radius[tree.depth == d].mean() for d in range(LEVELS)]
+    mean = [tree.tubes.stop_radius[tree.depth == d].mean() for d in range(LEVELS + 1)]
     assert np.all(np.diff(mean) < 0)
     assert np.all(tree.tubes.stop[tree.owner < 2, 0].mean() < 0)  # the right lung is at negative x
 
