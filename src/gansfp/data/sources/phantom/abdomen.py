@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 FAT = -100.0
 _DOMES = {-1: (98.0, (-64, -30)), 1: (114.0, (62, -28))}  # top of the dome, its middle

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 
 def paint_couch(plane: Plane, patient: Patient, back: float) -> None:

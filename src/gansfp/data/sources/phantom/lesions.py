@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
     Pixels = NDArray[np.float32]
 
 _COUNT = 70

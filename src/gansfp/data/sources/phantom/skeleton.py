@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 CORTEX = 560.0
 _FIRST, _SPACING = -98.0, 24.5  # level of the first rib's head and of one vertebra, mm

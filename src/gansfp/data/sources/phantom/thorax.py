@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 # Half width, half depth and middle (y) of the rib cage's inside at levels.
 CAGE = Profile(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 _ROOTS = {  # where the trees start: artery, vein
     1: ((48, 22, 24), (44, 12, 42)),

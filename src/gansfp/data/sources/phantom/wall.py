@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gansfp.data.sources.phantom.patient import Patient
     from gansfp.data.sources.phantom.plane import Plane
 
-    Floats = NDArray[np.float64]
+    Floats = NDArray[np.floating]
 
 FAT = -102.0
 # Muscle in mm outside of the rib cage at angles from the front (0) to the back (1), by level.
