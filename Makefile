@@ -12,10 +12,10 @@ TIME_LIMIT ?= 720
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install which-python demo test test-full lint format clean
+.PHONY: help install which-python demo test test-full contest-shape lint format clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
 
 install: $(READY)  ## make .venv and install everything
 
@@ -38,6 +38,9 @@ test: $(READY)  ## the tests, within 12 minutes
 
 test-full: $(READY)  ## the slow tests too
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=20 -m ''
+
+contest-shape: $(READY)  ## every recipe on archives of the contest's size (2 hours, 10 GB)
+	@OMP_NUM_THREADS=1 $(BIN)/python experiments/contest_shape/run.py
 
 lint: $(READY)  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -5,7 +5,7 @@
 Both archives are drawn by a program (256x256 palette PNG): membership has 5,000 + 2,000 generated,
 200 labelled and 500 unknown real images; attribution 25,000 unknown images. Then `gansfp inspect`,
 every recipe of conf/experiment for one optimiser step (`debug=step`) and `gansfp predict`, each in
-a process of its own. What is already in OUTPUT is made or run again; archives are kept.
+a process of its own, to OUTPUT/results.csv. Archives that are there are kept, runs are repeated.
 """
 
 from __future__ import annotations
