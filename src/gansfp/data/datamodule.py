@@ -164,16 +164,18 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         method: Any = None if self.trainer is None else self.trainer.lightning_module
         if not len(self.holdout_rows) or not hasattr(method, "predict_rows"):
             return []
-        needed = method.predict_rows(self, self.holdout_rows)
-        return PlanLoader(RowPlan(needed, self._predict_batch_size))
+        return self._in_order(method.predict_rows(self, self.holdout_rows))
 
     def predict_dataloader(self) -> PlanLoader:
         """Load `predict_rows` in order."""
+        return self._in_order(self.predict_rows)
+
+    def _in_order(self, rows: NDArray[np.int64]) -> PlanLoader:
         size = self._predict_batch_size
         if size is None:
             height, width = self.benchmark.image_size
             size = max(1, min(256, PREDICT_PIXELS // (height * width)))
-        return PlanLoader(RowPlan(self.predict_rows, size))
+        return PlanLoader(RowPlan(rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""
