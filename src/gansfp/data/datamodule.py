@@ -164,20 +164,18 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         method: Any = None if self.trainer is None else self.trainer.lightning_module
         if not len(self.holdout_rows) or not hasattr(method, "predict_rows"):
             return []
-        needed = method.predict_rows(self, self.holdout_rows)
-        return PlanLoader(RowPlan(needed, self._rows_at_once))
+        return self._in_order(method.predict_rows(self, self.holdout_rows))
 
     def predict_dataloader(self) -> PlanLoader:
         """Load `predict_rows` in order."""
-        return PlanLoader(RowPlan(self.predict_rows, self._rows_at_once))
+        return self._in_order(self.predict_rows)
 
-    @property
-    def _rows_at_once(self) -> int:
-        """Images of a batch that is only looked at: as many as are set, or as memory allows."""
-        if self._predict_batch_size is not None:
-            return self._predict_batch_size
-        height, width = self.benchmark.image_size
-        return max(1, min(256, PREDICT_PIXELS // (height * width)))
+    def _in_order(self, rows: NDArray[np.int64]) -> PlanLoader:
+        size = self._predict_batch_size
+        if size is None:
+            height, width = self.benchmark.image_size
+            size = max(1, min(256, PREDICT_PIXELS // (height * width)))
+        return PlanLoader(RowPlan(rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""
