@@ -6,6 +6,17 @@ Standard body: x to the patient's left, y to the back, z downwards from the cari
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.floating]
+    Indices = NDArray[np.int64]
 
 Rows = Sequence[Sequence[float]]
 
@@ -97,3 +108,65 @@ COURSES: dict[str, tuple[float, dict[str, Rows]]] = {
         ),
     }),
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CourseTable:
+    """All courses as one table of N points and E edges between them.
+
+    Attributes:
+        points: x, y, z, radius, shape (N, 4).
+        spread: Of the points between patients in mm, shape (N, 1).
+        kind: Which key of `COURSES`, in order, shape (N,).
+        owner: Which course, shape (N,).
+        inner: Rows a and b, shape (2, M), with which 2 a - b gives the points and one more,
+            straight on, beyond each end of a course.
+        edges: Of each edge the four such points around it, shape (E, 4).
+        edge_kind: Which key of `COURSES`, shape (E,).
+    """
+
+    points: Floats
+    spread: Floats
+    kind: Indices
+    owner: Indices
+    inner: Indices
+    edges: Indices
+    edge_kind: Indices
+
+    def neighbours(self, points: Floats) -> Floats:
+        """The four points around each edge, shape (E, 4, 4); `points` as the attribute."""
+        padded = 2 * points[self.inner[0]] - points[self.inner[1]]
+        around: Floats = padded[self.edges]
+        return around
+
+
+@lru_cache(maxsize=1)
+def course_table() -> CourseTable:
+    """Make the table of all courses."""
+    points: list[Sequence[float]] = []
+    inner: list[tuple[int, int]] = []
+    edges: list[list[int]] = []
+    kind: list[int] = []
+    owner: list[int] = []
+    spread: list[float] = []
+    edge_kind: list[int] = []
+    for number, (size, courses) in enumerate(COURSES.values()):
+        for rows in courses.values():
+            first, last, padded = len(points), len(points) + len(rows) - 1, len(inner)
+            inner += [(first, first + 1), *((k, k) for k in range(first, last + 1))]
+            inner += [(last, last - 1)]
+            edges += [[padded + k + j for j in range(4)] for k in range(len(rows) - 1)]
+            edge_kind += [number] * (len(rows) - 1)
+            owner += [owner[-1] + 1 if owner else 0] * len(rows)
+            kind += [number] * len(rows)
+            spread += [size] * len(rows)
+            points += rows
+    return CourseTable(
+        points=np.array(points, dtype=np.float64),
+        spread=np.array(spread)[:, None],
+        kind=np.array(kind),
+        owner=np.array(owner),
+        inner=np.array(inner).T,
+        edges=np.array(edges),
+        edge_kind=np.array(edge_kind),
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,9 +44,21 @@ def closed_curve(points: Floats) -> Floats:
     Returns:
         Points on the curve, shape (8 K, 2).
     """
-    around = np.stack([np.roll(points, 1 - k, axis=0) for k in range(4)], axis=1)
-    curve: Floats = np.einsum("sj,kjc->ksc", _WEIGHTS, around).reshape(-1, 2)
+    curve: Floats = (_WEIGHTS @ points[_around(len(points))]).reshape(-1, 2)
     return curve
+
+
+@lru_cache(maxsize=32)
+def _around(count: int) -> NDArray[np.int64]:
+    """For each point of a closed line the one before, itself and the next two, shape (K, 4)."""
+    around: NDArray[np.int64] = (np.arange(count)[:, None] + np.arange(-1, 3)) % count
+    return around
+
+
+@lru_cache(maxsize=1)
+def edge_steps(steps: int = 4) -> Floats:
+    """Weights of four neighbours at the steps of one edge, its end included; (steps + 1, 4)."""
+    return np.concatenate([_WEIGHTS[:: _STEPS // steps], [[0.0, 0.0, 1.0, 0.0]]])
 
 
 def open_curve(points: Floats, steps: int = 4) -> Floats:
@@ -60,8 +72,8 @@ def open_curve(points: Floats, steps: int = 4) -> Floats:
         Shape (steps (K - 1) + 1, D), ends included.
     """
     padded = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
-    around = np.stack([padded[k : k + len(points) - 1] for k in range(4)], axis=1)
-    inner = np.einsum("sj,kjc->ksc", _WEIGHTS[:: _STEPS // steps], around)
+    around = padded[np.arange(len(points) - 1)[:, None] + np.arange(4)]
+    inner = _WEIGHTS[:: _STEPS // steps] @ around
     return np.concatenate([inner.reshape(-1, points.shape[1]), points[-1:]])
 
 
@@ -100,16 +112,17 @@ def normals(curve: Floats, smooth: int = 2) -> Floats:
     Returns:
         Shape (K, 2).
     """
-    tangent = np.roll(curve, -smooth, axis=0) - np.roll(curve, smooth, axis=0)
-    length = np.maximum(np.sqrt((tangent**2).sum(1, keepdims=True)), 1e-9)
-    turned: Floats = np.stack([tangent[:, 1], -tangent[:, 0]], axis=1) / length
+    longer = np.concatenate([curve[-smooth:], curve, curve[:smooth]])
+    tangent = longer[2 * smooth :] - longer[: -2 * smooth]
+    length = np.maximum(np.hypot(tangent[:, 0], tangent[:, 1]), 1e-9)
+    turned: Floats = tangent[:, ::-1] * np.array([1.0, -1.0]) / length[:, None]
     return turned
 
 
 def shrunk(curve: Floats, margin: float) -> Floats:
     """A closed curve, shape (K, 2), moved inwards by some mm, whatever its sense of rotation."""
     x, y = curve[:, 0], curve[:, 1]
-    clockwise = np.sum(x * np.roll(y, -1) - y * np.roll(x, -1)) > 0
+    clockwise = x @ np.append(y[1:], y[0]) > y @ np.append(x[1:], x[0])
     return curve + normals(curve, 1) * (-margin if clockwise else margin)
 
 
@@ -169,12 +182,18 @@ class Warp:
         parts = ((self.waves, other.waves), (self.phases, other.phases), (self.sizes, other.sizes))
         return Warp(*(np.concatenate(part) for part in parts))
 
-    def __call__(self, points: Floats, level: float) -> Floats:
-        """Displace points of one level, shape (n, 2)."""
-        phase = points.astype(np.float32) @ self.waves[:, :2].T
-        phase += np.float32(level) * self.waves[:, 2] + self.phases
-        moved: Floats = points + np.sin(phase) @ self.sizes
-        return moved
+    def at(self, level: float) -> Callable[[Floats], Floats]:
+        """The displacement of one level: a function of its points, shape (n, 2)."""
+        across = np.ascontiguousarray(self.waves[:, :2].T)
+        start = np.float32(level) * self.waves[:, 2] + self.phases
+
+        def move(points: Floats) -> Floats:
+            phase = points.astype(np.float32) @ across
+            phase += start
+            moved: Floats = points + np.sin(phase, out=phase) @ self.sizes
+            return moved
+
+        return move
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,17 +213,24 @@ class Wobble:
     @classmethod
     def draw(cls, rng: np.random.Generator, size: float, count: int = 6) -> Wobble:
         """Draw bumps of root mean square `size` mm; fine ones are low."""
+        return cls.draw_all(rng, [size], count)[0]
+
+    @classmethod
+    def draw_all(
+        cls, rng: np.random.Generator, sizes: Sequence[float], count: int = 6
+    ) -> list[Wobble]:
+        """Draw bumps for several surfaces, each with its root mean square in mm."""
         order = np.arange(2, 2 + count)
-        sizes = rng.standard_normal(count) / order
-        sizes *= size * np.sqrt(2.0 / (1.0 / order**2).sum())
-        turns = rng.normal(0.0, 1 / 60.0, count)
-        return cls(sizes, rng.uniform(0, 2 * np.pi, count), turns)
+        heights, turns = rng.standard_normal((2, len(sizes), count))
+        heights *= np.asarray(sizes)[:, None] / order * np.sqrt(2.0 / (1.0 / order**2).sum())
+        phases = rng.uniform(0, 2 * np.pi, (len(sizes), count))
+        return [cls(*parts) for parts in zip(heights, phases, turns / 60, strict=True)]
 
     def __call__(self, curve: Floats, level: float) -> Floats:
         """Move the points of a closed curve away from or towards its middle, shape (n, 2)."""
-        middle = curve.mean(axis=0)
+        middle = curve.sum(axis=0) / len(curve)
         arm = curve - middle
-        radius = np.maximum(np.sqrt((arm**2).sum(1)), 1e-6)
+        radius = np.maximum(np.hypot(arm[:, 0], arm[:, 1]), 1e-6)
         angle = np.arctan2(arm[:, 1], arm[:, 0])
         order = np.arange(2, 2 + len(self.sizes), dtype=np.float32)
         phase = (self.phases + self.turns * level).astype(np.float32)

@@ -105,7 +105,8 @@ class Patient:
         wide, narrow = (180.0, 500.0), (50.0, 120.0)
         self._warp = Warp.draw(rng, 4.2 * odd, wide) + Warp.draw(rng, 1.3, narrow, 8)
         rng = self.rng("wobbles")
-        self.wobbles = {name: Wobble.draw(rng, size, 10) for name, size in _WOBBLES.items()}
+        drawn = Wobble.draw_all(rng, list(_WOBBLES.values()), 10)
+        self.wobbles = dict(zip(_WOBBLES, drawn, strict=True))
 
     def rng(self, *names: str | int) -> np.random.Generator:
         """Chance that depends on seed, patient and the names only."""
@@ -123,10 +124,10 @@ class Patient:
         """Level in the standard body, mm below the carina, of a level in this patient."""
         return level / self.traits.height
 
-    def warp(self, points: Floats, level: float) -> Floats:
-        """Bring points of the standard body, shape (n, 2), to where this patient has them."""
-        moved: Floats = self._warp(points, level) * np.asarray(self.scale)
-        return moved
+    def warp(self, level: float) -> Callable[[Floats], Floats]:
+        """How points of the standard body, shape (n, 2), come to where this patient has them."""
+        move, scale = self._warp.at(level), np.asarray(self.scale)
+        return lambda points: move(points) * scale
 
     def bumps(self, name: str, curve: Floats, level: float) -> Floats:
         """Give a closed curve, shape (n, 2), the patient's own bumps."""

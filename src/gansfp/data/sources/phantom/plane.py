@@ -31,7 +31,7 @@ class Plane:
         centre: Its middle in the patient's coordinates, x and y in mm.
         roll: The patient's turn about the long axis, radians.
         level: Level of the slice in mm.
-        warp: Displaces the points (n, 2) of a level.
+        warp: Brings points of the standard body, (n, 2), to where the patient has them.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Plane:
         centre: tuple[float, float],
         roll: float,
         level: float,
-        warp: Callable[[Floats, float], Floats],
+        warp: Callable[[Floats], Floats],
     ) -> None:
         self.side, self.scale, self.level = side, side / field, level
         self._centre = np.asarray(centre)
@@ -53,7 +53,7 @@ class Plane:
     def to_raster(self, points: Floats, warped: bool = True) -> Floats:
         """Raster coordinates of points in mm, shape (n, 2); none but the body's are warped."""
         if warped:
-            points = self._warp(points, self.level) @ self._turn
+            points = self._warp(points) @ self._turn
         raster: Floats = (points - self._centre) * self.scale + (self.side / 2 - 0.5)
         return raster
 
@@ -73,7 +73,7 @@ class Plane:
         """Paint a smooth open line of some width in mm."""
         drawn = self.to_raster(open_curve(points), warped)
         pixels = max(round(width * self.scale), 1)
-        self._draw.line(drawn.ravel().tolist(), fill=value, width=pixels, joint="curve")
+        self._draw.line(drawn.ravel().tolist(), fill=value, width=pixels)
 
     @property
     def pixels(self) -> NDArray[np.float32]:

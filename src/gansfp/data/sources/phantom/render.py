@@ -54,7 +54,7 @@ class Setting:
 def draw_scanner(patient: Patient, setting: Setting) -> tuple[Scanner, tuple[float, float], float]:
     """How a patient is scanned: scanner, middle of the field (mm) and roll (radians)."""
     rng = patient.rng("scanner")
-    skin = patient.warp(shell(patient, 20.0).skin, 20.0)
+    skin = patient.warp(20.0)(shell(patient, 20.0).skin)
     middle = (skin.min(0) + skin.max(0)) / 2
     reach = np.sqrt(((skin - middle) ** 2).sum(1)).max()
     field = float(np.clip(2 * reach * np.exp(rng.normal(-0.025, 0.08)), 270, 500))
@@ -86,7 +86,7 @@ def hounsfield(
     side = size * max(2, -(-_RASTER // size))
     side += side % 2 * size
     level = patient.to_standard(level)
-    plane = Plane(side, scanner.field, middle, roll, level, patient.warp)
+    plane = Plane(side, scanner.field, middle, roll, level, patient.warp(level))
     _paint_outside(plane, patient, level)
     _paint_trunk(plane, patient, vessels, level)
     return plane.mean(side // size), scanner
@@ -151,12 +151,16 @@ def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: 
 def _texture(patient: Patient, level: float, side: int) -> Pixels:
     """Uneven density of the lungs, the same for a patient's neighbouring slices."""
     total = np.zeros((side, side), np.float32)
-    for thick, cells, size in ((24.0, 10, 9.0), (8.0, 45, 9.0), (3.0, 110, 26.0)):
+    for thick, cells, size in ((24.0, 10, 9.0), (8.0, 45, 9.0)):
         low = int(np.floor(level / thick))
         share = level / thick - low
-        near, far = (
-            patient.rng("texture", cells, k).standard_normal((cells, cells)) for k in (low, low + 1)
-        )
+        near, far = (_grid(patient, cells, k) for k in (low, low + 1))
         mixed = ((1 - share) * near + share * far) / np.sqrt(share**2 + (1 - share) ** 2)
         total += smooth_field(size * mixed, side)
+    total += smooth_field(26.0 * _grid(patient, 90, round(level / 2.5)), side)
     return total
+
+
+def _grid(patient: Patient, cells: int, layer: int) -> Pixels:
+    """Independent standard normal numbers of one layer of a patient, shape (cells, cells)."""
+    return patient.rng("texture", cells, layer).standard_normal((cells, cells), np.float32)

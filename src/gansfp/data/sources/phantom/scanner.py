@@ -95,16 +95,13 @@ def noise(pixels: Floats32, scanner: Scanner, rng: np.random.Generator) -> Float
     """
     side = len(pixels)
     pitch = scanner.field / side
-    lookup, bins = _rays(side)
-    views = len(lookup)
+    rays, views, bins = _rays(side)
     path = _paths(pixels, scanner, views, bins) + _bowtie(bins, pitch)
     photons = 1e3 * scanner.dose * pitch / views
     spread = np.exp(0.5 * np.minimum(path, 14.0)) / np.float32(np.sqrt(photons))
     sinogram = spread.astype(np.float32) * rng.standard_normal((views, bins), dtype=np.float32)
     filtered = _filter(sinogram, pitch, scanner)
-    image = np.zeros(side * side, np.float32)
-    for view in range(views):
-        image += filtered[view].take(lookup[view])
+    image: Floats32 = rays @ filtered.ravel()
     scale = np.float32(np.pi / views * 1000 / WATER)
     return (image * scale).reshape(side, side)
 
@@ -128,16 +125,28 @@ def _filter(sinogram: Floats32, pitch: float, scanner: Scanner) -> Floats32:
     return fine[:, : bins * _OVERSAMPLING]
 
 
-@lru_cache(maxsize=4)
-def _rays(side: int) -> tuple[NDArray[np.intp], int]:
-    """For each view and pixel the place in the refined projection, intp (views, side^2)."""
+@lru_cache(maxsize=2)
+def _rays(side: int) -> tuple[sparse.csr_matrix, int, int]:
+    """Back-projection as a matrix of ones, pixels by places in the refined projections.
+
+    Args:
+        side: Side of the image.
+
+    Returns:
+        The matrix, the number of views and of bins.
+    """
     views = 72 if side <= 128 else min(3 * side // 4, 192)
     bins = int(np.ceil(side * np.sqrt(2))) + 4
     angle = (np.arange(views) + 0.5) * np.pi / views
     axis = np.arange(side) - (side - 1) / 2
     place = np.cos(angle)[:, None, None] * axis + np.sin(angle)[:, None, None] * axis[:, None]
-    lookup = np.rint((place + (bins - 1) / 2) * _OVERSAMPLING).astype(np.intp)
-    return lookup.reshape(views, -1), bins
+    column = np.rint((place + (bins - 1) / 2) * _OVERSAMPLING).astype(np.int32)
+    width = bins * _OVERSAMPLING
+    columns = column.reshape(views, -1).T + np.arange(views, dtype=np.int32) * width
+    rows = np.arange(0, columns.size + 1, views)
+    ones = np.ones(columns.size, np.float32)
+    shape = (side * side, views * width)
+    return sparse.csr_matrix((ones, columns.ravel(), rows), shape=shape), views, bins
 
 
 def _paths(pixels: Floats32, scanner: Scanner, views: int, bins: int) -> Floats32:

@@ -171,7 +171,7 @@ def paint_heart(plane: Plane, patient: Patient, level: float) -> None:
     shown = [outline for outline in cuts.values() if outline is not None]
     if not shown:
         return
-    hull = patient.bumps("heart", convex_hull(np.concatenate(shown)), level)
+    hull = patient.bumps("heart", convex_hull(np.concatenate(shown)[::2]), level)
     middle = hull.mean(0)
     arm = np.maximum(np.sqrt(((hull - middle) ** 2).sum(1, keepdims=True)), 1.0)
     plane.fill(hull + (hull - middle) / arm * 3.5, -80.0)

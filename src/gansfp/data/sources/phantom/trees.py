@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 LEVELS = 9
 _REACH = 0.42  # of the way from a fork to the middle of what the branch feeds
 _MURRAY = 2.25
-_TWIG = 10.0  # longest end beyond the finest branch, over the shortest, mm
-_MARGIN = 17.0  # mm around a plane in which branches are kept: the longest twig and half a slice
+_TWIG = 5.0  # longest end beyond the finest branch, over the shortest, mm
+_MARGIN = 10.0  # mm around a plane in which branches are kept: the longest twig and half a slice
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _twigs(last: Tubes, direction: Floats, chance: NDArray[np.float32]) -> Tubes
     way = 2.2 * (chance[:, :6].reshape(-1, 3) - 0.5) + np.repeat(direction, 2, axis=0)
     way /= np.maximum(np.sqrt((way**2).sum(1, keepdims=True)), 1e-9)
     starts = np.repeat(last.stop, 2, axis=0)
-    ends = starts + way * (4 + _TWIG * chance[:, 6:].reshape(-1, 1))
+    ends = starts + way * (3 + _TWIG * chance[:, 6:].reshape(-1, 1))
     radius = np.repeat(last.stop_radius, 2) * 0.5 ** (1 / _MURRAY)
     return Tubes(starts, ends, radius, 0.8 * radius)
 
@@ -127,10 +127,11 @@ def _halve(
     spread *= 1.0 - 0.8 * np.abs(direction)
     normal = (spread == spread.max(1, keepdims=True)) + 0.9 * (chance[:, 3:] - 0.5)
     order = np.argsort(np.einsum("gdm,gd->gm", offset, normal), axis=1, kind="stable")
-    place = order + np.arange(0, 3 * number * size, 3 * size)[:, None]
-    sides = [groups.ravel()[place + d * size].reshape(2 * number, size // 2) for d in range(3)]
-    fed = np.take_along_axis(fed, order, axis=1).reshape(2 * number, size // 2)
-    return np.stack(sides, axis=1), fed
+    row = np.arange(number)[:, None]
+    sides = groups[row[..., None], np.arange(3)[:, None], order[:, None]]
+    halves = sides.reshape(number, 3, 2, size // 2).transpose(0, 2, 1, 3)
+    fed = fed[row, order].reshape(2 * number, size // 2)
+    return halves.reshape(2 * number, 3, size // 2), fed
 
 
 def beside(tubes: Tubes, gap: float = 0.6) -> Tubes:

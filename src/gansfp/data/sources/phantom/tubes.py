@@ -120,8 +120,8 @@ def cut(tubes: Tubes, level: float, thick: float = 0.0) -> Floats:
 
 def _outline(centre: Floats, width: Floats) -> Floats:
     """Convex hull of discs: in each direction the farthest point of any, shape (m, 16, 2)."""
-    reach = np.einsum("msd,ad->mas", centre, _DIRECTIONS) + width[:, None]
-    farthest = reach.argmax(2)
+    reach = centre @ _DIRECTIONS.T + width[..., None]
+    farthest = reach.argmax(1)
     rows = np.arange(len(centre))[:, None]
     outline: Floats = centre[rows, farthest] + width[rows, farthest][..., None] * _DIRECTIONS
     return outline

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.data.sources.phantom.courses import COURSES
-from gansfp.data.sources.phantom.curves import ellipse
+from gansfp.data.sources.phantom.courses import COURSES, course_table
+from gansfp.data.sources.phantom.curves import edge_steps, ellipse
 from gansfp.data.sources.phantom.thorax import LUNG_BASE, LUNG_TOP, lung_corners
 from gansfp.data.sources.phantom.trees import LEVELS, Tree, beside, grow
 from gansfp.data.sources.phantom.tubes import Tubes, cut
@@ -40,7 +40,6 @@ class Vessels:
     def __init__(self, patient: Patient) -> None:
         self.patient = patient
         self.thickness = float(patient.rng("thickness").choice((1.25, 2.0, 2.5, 3.5)))
-        self._courses: dict[tuple[str, str], Tubes] = {}
 
     def tree(self, level: float | None = None) -> Tree:
         """Arteries (owners 0, 2) and veins (1, 3) of the right and left lung.
@@ -51,37 +50,43 @@ class Vessels:
         rng = self.patient.rng("trees")
         roots = np.array([root for side in (-1, 1) for root in _ROOTS[side]], dtype=np.float64)
         roots += rng.normal(0, 2.5, roots.shape)
-        points = _fill(len(roots) * 2**LEVELS, rng).reshape(len(roots), -1, 3)
+        bank = _bank()
+        points = bank[rng.integers(len(bank), size=(len(roots), 2**LEVELS))]
+        points += rng.normal(0, 2, points.shape)
         points[:2, :, 0] *= -1  # the right lung
         tip = float(0.47 * np.exp(0.10 * rng.standard_normal()))
         return grow(roots, points, rng, tip, level)
 
-    def great(self, kind: str, level: float) -> Tubes:
-        """Great vessels or airways of a kind, a key of `COURSES`, that may meet a level."""
-        spread, courses = COURSES[kind]
-        found = [
-            self._course(kind, name, spread)
-            for name, rows in courses.items()
-            if min(row[2] for row in rows) - 25 < level < max(row[2] for row in rows) + 25
-        ]
-        return Tubes.joined(found)
+    def great(self, kind: str) -> Tubes:
+        """Great vessels or airways of a kind, a key of `COURSES`."""
+        return self._great[kind]
 
-    def _course(self, kind: str, name: str, spread: float) -> Tubes:
-        """A named vessel of the standard body, with this patient's course and calibre."""
-        key = kind, name
-        if key not in self._courses:
-            rng = self.patient.rng("vessel", kind, name)
-            table = np.array(COURSES[kind][1][name], dtype=np.float64)
-            table[:, :3] += spread * np.clip(rng.standard_normal((len(table), 3)), -2, 2)
-            table[:, 3] *= np.exp(0.10 * rng.standard_normal())
-            if kind == "aorta":
-                table[:, 3] *= 1 + 0.004 * (self.patient.traits.age - 60)
-            self._courses[key] = Tubes.along(table)
-        return self._courses[key]
+    @cached_property
+    def _great(self) -> dict[str, Tubes]:
+        """Smooth tubes along the standard body's courses, moved and widened for the patient."""
+        table = course_table()
+        rng = self.patient.rng("courses")
+        moved = table.points.copy()
+        moved[:, :3] += table.spread * np.clip(rng.standard_normal((len(moved), 3)), -2, 2)
+        moved[:, 3] *= np.exp(0.10 * rng.standard_normal(table.owner.max() + 1))[table.owner]
+        aorta = table.kind == list(COURSES).index("aorta")
+        moved[aorta, 3] *= 1 + 0.004 * (self.patient.traits.age - 60)
+        line = edge_steps() @ table.neighbours(moved)
+        found = {}
+        for number, kind in enumerate(COURSES):
+            part = line[table.edge_kind == number]
+            start, stop = part[:, :-1].reshape(-1, 4), part[:, 1:].reshape(-1, 4)
+            found[kind] = Tubes(start[:, :3], stop[:, :3], start[:, 3], stop[:, 3])
+        return found
 
 
-def _fill(count: int, rng: np.random.Generator) -> Floats:
-    """Points evenly inside the left lung of the standard body, shape (count, 3), mm."""
+@lru_cache(maxsize=1)
+def _bank() -> Floats:
+    """Points evenly inside the left lung of the standard body, shape (16384, 3), mm.
+
+    Every patient feeds some of them, moved a little.
+    """
+    rng, count = np.random.default_rng(0), 16384
     edges, table, area = _lung_table()
     place = np.interp(
         (rng.permutation(count) + rng.uniform(size=count)) / count,
@@ -163,8 +168,8 @@ def paint_great_vessels(plane: Plane, vessels: Vessels) -> None:
         "arch": left,
     }
     paint_gullet(plane, vessels.patient)
-    lots = [(vessels.great(kind, plane.level), value) for kind, value in bloods.items()]
-    aorta, airways = (vessels.great(kind, plane.level) for kind in ("aorta", "airways"))
+    lots = [(vessels.great(kind), value) for kind, value in bloods.items()]
+    aorta, airways = (vessels.great(kind) for kind in ("aorta", "airways"))
     lots += [(aorta.grown(1.2), 50.0), (aorta, left)]
     paint_tubes(plane, [*lots, (airways.grown(1.3), 20.0), (airways, -990.0)])
 

@@ -106,7 +106,7 @@ def test_random_shapes_have_the_size_asked_for():
     grid = np.stack(np.meshgrid(np.arange(-100, 101, 20), np.arange(-100, 101, 20)), -1)
     grid = grid.reshape(-1, 2).astype(float)
     moves = [
-        Warp.draw(np.random.default_rng(k), 4.0, (100, 300))(grid, 5.0) - grid for k in range(99)
+        Warp.draw(np.random.default_rng(k), 4.0, (100, 300)).at(5.0)(grid) - grid for k in range(99)
     ]
     assert np.sqrt(np.mean(np.square(moves))) == pytest.approx(4.0, rel=0.1)
     circle = ellipse((0, 0), (100, 100))

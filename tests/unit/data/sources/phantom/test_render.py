@@ -20,7 +20,7 @@ def at(patient, point, level, size=128, around=1):
     pixels, scanner = hounsfield(patient, Vessels(patient), level, setting)
     _, middle, roll = draw_scanner(patient, setting)
     standard = patient.to_standard(level)
-    plane = Plane(size, scanner.field, middle, roll, standard, patient.warp)
+    plane = Plane(size, scanner.field, middle, roll, standard, patient.warp(standard))
     column, row = np.rint(plane.to_raster(np.array([point], dtype=float))[0]).astype(int)
     box = pixels[row - around : row + around + 1, column - around : column + around + 1]
     return float(np.median(box))
