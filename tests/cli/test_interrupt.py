@@ -34,6 +34,8 @@ def start(folder: Path, words: list[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [GANSFP, *words], cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A test run in the background ignores Ctrl-C, and its children would.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

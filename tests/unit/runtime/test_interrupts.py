@@ -53,10 +53,12 @@ def trainer(folder: Path) -> L.Trainer:
 
 @pytest.fixture(autouse=True)
 def _same_handlers_afterwards():
+    theirs = signal.getsignal(signal.SIGINT)  # a test run in the background ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before = [signal.getsignal(signum) for signum in BOTH]
     yield
     after = [signal.getsignal(signum) for signum in BOTH]
-    for signum, handler in zip(BOTH, before, strict=True):
+    for signum, handler in zip(BOTH, (theirs, before[1]), strict=True):
         signal.signal(signum, handler)
     assert after == before
 
@@ -97,6 +99,15 @@ def test_a_job_managers_own_handler_stays_in_charge() -> None:
     finally:
         signal.signal(signal.SIGTERM, before)
     assert seen == [signal.SIGTERM]
+
+
+def test_what_runs_in_the_background_goes_on_ignoring_ctrl_c() -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with interruptible():
+            os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_last_writes_are_not_disturbed() -> None:
