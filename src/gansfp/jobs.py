@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gansfp.errors import UserError
+from gansfp.runtime.interrupts import is_interrupt
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -53,6 +54,8 @@ class Jobs:
         except UserError as error:
             self._keep(error)
         except Exception as error:
+            if is_interrupt(error):
+                raise KeyboardInterrupt from error  # no job of a sweep goes on
             if not self._sweep:
                 raise
             log.exception("job %s failed", self._names()[-1])

@@ -236,6 +236,26 @@ def test_a_sweep_tells_every_job_that_failed_and_runs_the_others(
     assert len(list(Path("runs").rglob("result.json"))) == 2
 
 
+def test_an_interrupt_ends_a_sweep_whatever_a_library_makes_of_it(
+    gansfp, membership: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def run(config: DictConfig) -> None:
+        seen.append(config.seed)
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("torch's zip writer")
+
+    monkeypatch.setattr(train, "run", run)
+    monkeypatch.setattr("gansfp.cli.leave", lambda stop: sys.exit(stop.exit_status))
+    with pytest.raises(SystemExit) as stop:
+        gansfp("train", "-m", f"data.root={membership}", "seed=0,1,2")
+    assert stop.value.code == 130
+    assert seen == [0]
+
+
 def test_a_users_method_in_a_users_package(
     gansfp, membership: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
 
+from gansfp.runtime.interrupts import deferred
+
 LAST = "last.ckpt"
 
 
@@ -30,11 +32,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        with partial.open("wb") as stream:
-            torch.save(checkpoint, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
+        # An interrupt in the middle of torch.save comes out as a RuntimeError of its zip writer.
+        with deferred():
+            with partial.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            partial.replace(target)
 
 
 class ResumeCheckpoint(L.Callback):

@@ -47,8 +47,33 @@ def interruptible() -> Iterator[None]:
     with _handled_by(note, ordinary_only=True):
         try:
             yield
-        except (KeyboardInterrupt, SystemExit) as stop:
-            raise Interrupted(received[0] if received else signal.SIGINT) from stop
+        except BaseException as error:
+            if not is_interrupt(error):
+                raise
+            raise Interrupted(received[0] if received else signal.SIGINT) from error
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Tell an interrupt, also where a library failed over one and raised an error of its own."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # chains can be rings
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[None]:
+    """Let a signal wait for the end of a block that must not be torn, such as `torch.save`."""
+    waiting: list[int] = []
+    try:
+        with _handled_by(lambda signum, frame: waiting.append(signum)):
+            yield
+    finally:
+        if waiting:
+            signal.raise_signal(waiting[0])
 
 
 @contextlib.contextmanager

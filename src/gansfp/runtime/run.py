@@ -19,7 +19,7 @@ from gansfp.errors import UserError
 from gansfp.runtime import settings
 from gansfp.runtime.claims import Claim
 from gansfp.runtime.files import read_json, write_json
-from gansfp.runtime.interrupts import undisturbed
+from gansfp.runtime.interrupts import is_interrupt, undisturbed
 from gansfp.runtime.provenance import provenance
 
 log = logging.getLogger(__name__)
@@ -144,12 +144,12 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
         try:
             run.start(config)
             yield run
-        except (KeyboardInterrupt, SystemExit):  # Lightning exits on a signal; nothing else does
-            with undisturbed():
-                run.status("interrupted")
-            raise
         except BaseException as error:
-            run.status("failed", error=f"{type(error).__name__}: {error}")
+            with undisturbed():
+                if is_interrupt(error):
+                    run.status("interrupted")
+                else:
+                    run.status("failed", error=f"{type(error).__name__}: {error}")
             raise
 
 

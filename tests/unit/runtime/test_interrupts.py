@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from gansfp.data.batches import PlanLoader, RowPlan
 from gansfp.runtime import learned
-from gansfp.runtime.interrupts import Interrupted, interruptible, undisturbed
+from gansfp.runtime.checkpoints import AtomicCheckpointIO
+from gansfp.runtime.interrupts import Interrupted, interruptible, is_interrupt, undisturbed
 
 BOTH = [signal.SIGINT, signal.SIGTERM]
 
@@ -130,3 +131,42 @@ def test_other_threads_may_enter() -> None:
     thread.start()
     thread.join()
     assert entered == [True]
+
+
+@pytest.mark.parametrize("signum", BOTH)
+def test_a_checkpoint_is_written_to_its_end_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: int
+) -> None:
+    save = torch.save
+
+    def slow(value: object, stream: object) -> None:
+        os.kill(os.getpid(), signum)
+        os.kill(os.getpid(), signum)
+        save(value, stream)
+
+    monkeypatch.setattr(torch, "save", slow)
+    path = tmp_path / "last.ckpt"
+    with pytest.raises(Interrupted) as caught, interruptible():
+        AtomicCheckpointIO().save_checkpoint({"a": torch.ones(3)}, path)
+    assert caught.value.exit_status == 128 + signum
+    assert torch.equal(torch.load(path, weights_only=True)["a"], torch.ones(3))
+    assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
+
+
+def test_a_librarys_error_over_an_interrupt_is_one_too() -> None:
+    class Writer:  # as torch's zip writer does
+        def __enter__(self) -> None: ...
+        def __exit__(self, *_: object) -> None:
+            raise RuntimeError("unexpected pos 64 vs 104080")
+
+    with pytest.raises(Interrupted), interruptible(), Writer():
+        os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(RuntimeError), interruptible(), Writer():
+        pass
+    assert not is_interrupt(ValueError())
+
+
+def test_errors_that_cause_each_other_are_no_interrupt() -> None:
+    one, other = ValueError(), RuntimeError()
+    one.__cause__, other.__cause__ = other, one
+    assert not is_interrupt(one)
