@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,127 +60,124 @@ def run(config: DictConfig) -> None:
         log.info("forged before, skipped: %s", space.output)
         return
     space.begin()
-    source = benchmark.prepare(plain, config.seed)
-    features = _features(config, source)
+    forge = _Forge(config, space, benchmark.prepare(plain, config.seed), benchmark, plans)
     for plan in plans:
-        _generate(config, space, source, plan, features)
-    if config.worker is None:
-        _write(config, space, source, benchmark, plans)
-    else:
-        _write_if_last(config, space, source, benchmark, plans)
+        forge.generate(plan)
+    forge.write()
 
 
-def _features(config: DictConfig, source: RealImages) -> RealFeatures | None:
-    """Whose features the card's KID is measured in; None: it is not wanted."""
-    if not config.card.kid:
-        return None
-    from gansfp.forge.kid import RealFeatures
+@dataclass(frozen=True)
+class _Forge:
+    """The work of one process on a benchmark.
 
-    return RealFeatures(source.pixels, build.instantiate(config.card.backbone))
-
-
-def _generate(
-    config: DictConfig,
-    space: Workspace,
-    source: RealImages,
-    plan: GeneratorPlan,
-    features: RealFeatures | None,
-) -> None:
-    """Train one generator, draw from it, and measure what it gives away.
-
-    A finished one is left as it is; so is, for one of several workers, one that another makes.
+    Attributes:
+        config: The command's config.
+        space: Where it is done.
+        source: The real images, prepared.
+        benchmark: What is forged.
+        plans: Its generators.
     """
-    folder = space.generator(plan.name)
-    try:
-        with space.claim(folder):
-            if read_forged(folder) is None:
-                _train_and_draw(config, source, plan, folder, features)
-    except InUseError:
-        if config.worker is None:
-            raise
-        log.info("%s: another worker is on it", plan.name)
 
+    config: DictConfig
+    space: Workspace
+    source: RealImages
+    benchmark: ForgedBenchmark
+    plans: list[GeneratorPlan]
 
-def _train_and_draw(
-    config: DictConfig,
-    source: RealImages,
-    plan: GeneratorPlan,
-    folder: Path,
-    features: RealFeatures | None,
-) -> None:
-    seed = derive_seed(config.seed, "generator", plan.name) % 2**32
-    module, trainer, facts = train_generator(
-        config, plan.name, source.pixels[plan.rows], seed, folder
-    )
-    images, copies = draw_samples(
-        module,
-        trainer.precision_plugin.forward_context(),
-        plan.name,
-        plan.count,
-        seed,
-        folder,
-        source.pixels,
-    )
-    leak = leak_facts(source, plan.rows, images, copies)
-    log.info("%s: leak %s", plan.name, leak)
-    facts = {"seed": seed, **facts, "samples": len(images), "leak": leak}
-    if features is not None:
-        facts["kid"] = features.kid_facts(plan.rows, images)
-        log.info("%s: KID %s", plan.name, facts["kid"])
-    write_forged(folder, images, {**facts, "members": member_facts(source, plan.rows)})
+    def generate(self, plan: GeneratorPlan) -> None:
+        """Train one generator, draw from it, and measure what it gives away.
 
+        A finished one is left as it is; so is, for one of several workers, one that another makes.
+        """
+        folder = self.space.generator(plan.name)
+        try:
+            with self.space.claim(folder):
+                # Another worker may have written the benchmark and cleaned up since we looked.
+                if read_forged(folder) is None and not self.space.is_finished:
+                    self._train_and_draw(plan, folder)
+        except InUseError:
+            if self.config.worker is None:
+                raise
+            log.info("%s: another worker is on it", plan.name)
 
-def _write_if_last(
-    config: DictConfig,
-    space: Workspace,
-    source: RealImages,
-    benchmark: ForgedBenchmark,
-    plans: list[GeneratorPlan],
-) -> None:
-    """Write the files, unless another worker still trains or writes."""
-    missing = [plan.name for plan in plans if read_forged(space.generator(plan.name)) is None]
-    if missing and not space.is_finished:
-        log.info("left to other workers: %s", ", ".join(missing))
-        return
-    with contextlib.suppress(InUseError):
-        _write(config, space, source, benchmark, plans)
+    def write(self) -> None:
+        """Write the files, once; of several workers, by the last."""
+        if self.config.worker is None:
+            self._write()
+        elif missing := self._missing():
+            log.info("left to other workers: %s", ", ".join(missing))
+        else:
+            with contextlib.suppress(InUseError):
+                self._write()
 
+    @cached_property
+    def _features(self) -> RealFeatures | None:
+        """Whose features the card's KID is measured in; None: it is not wanted."""
+        if not self.config.card.kid:
+            return None
+        from gansfp.forge.kid import RealFeatures
 
-def _write(
-    config: DictConfig,
-    space: Workspace,
-    source: RealImages,
-    benchmark: ForgedBenchmark,
-    plans: list[GeneratorPlan],
-) -> None:
-    """Write the files from finished generators, once."""
-    with space.claim(space.work):
-        if not space.is_finished:
-            forged = {plan.name: read_forged(space.generator(plan.name)) for plan in plans}
-            done = {name: pair for name, pair in forged.items() if pair is not None}
-            samples = {name: images for name, (images, _) in done.items()}
-            written = benchmark.write(space.empty_benchmark(), source, samples, config.seed)
-            space.publish(
-                {
-                    "task": benchmark.task,
-                    "size": list(source.pixels.shape[1:]),
-                    "seed": config.seed,
-                    **written,
-                    "generators": {name: facts for name, (_, facts) in done.items()},
-                    "tried": earlier_tries(space.output, benchmark.task, space.request["images"]),
-                    "made_with": provenance(),
-                }
-            )
-            record_try(space.output, read_json(space.output / CARD))
-    space.clean()
-    log.info("forged %s", space.output)
+        return RealFeatures(self.source.pixels, build.instantiate(self.config.card.backbone))
+
+    def _train_and_draw(self, plan: GeneratorPlan, folder: Path) -> None:
+        seed = derive_seed(self.config.seed, "generator", plan.name) % 2**32
+        pixels = self.source.pixels
+        module, trainer, facts = train_generator(
+            self.config, plan.name, pixels[plan.rows], seed, folder
+        )
+        precision = trainer.precision_plugin.forward_context()
+        images, copies = draw_samples(
+            module, precision, plan.name, plan.count, seed, folder, pixels
+        )
+        leak = leak_facts(self.source, plan.rows, images, copies)
+        log.info("%s: leak %s", plan.name, leak)
+        facts = {"seed": seed, **facts, "samples": len(images), "leak": leak}
+        if self._features is not None:
+            facts["kid"] = self._features.kid_facts(plan.rows, images)
+            log.info("%s: KID %s", plan.name, facts["kid"])
+        write_forged(folder, images, {**facts, "members": member_facts(self.source, plan.rows)})
+
+    def _missing(self) -> list[str]:
+        """Name the generators that are not finished; none where the benchmark is there."""
+        if self.space.is_finished:
+            return []
+        folders = {plan.name: self.space.generator(plan.name) for plan in self.plans}
+        return [name for name, folder in folders.items() if read_forged(folder) is None]
+
+    def _write(self) -> None:
+        space = self.space
+        with space.claim(space.work):
+            if not space.is_finished:
+                space.publish(self._card(space.empty_benchmark()))
+                record_try(space.output, read_json(space.output / CARD))
+        space.clean()
+        log.info("forged %s", space.output)
+
+    def _card(self, folder: Path) -> dict[str, Any]:
+        """Write the files into an empty folder; returns the card."""
+        space = self.space
+        forged = {plan.name: read_forged(space.generator(plan.name)) for plan in self.plans}
+        done = {name: pair for name, pair in forged.items() if pair is not None}
+        samples = {name: images for name, (images, _) in done.items()}
+        written = self.benchmark.write(folder, self.source, samples, self.config.seed)
+        return {
+            "task": self.benchmark.task,
+            "size": list(self.source.pixels.shape[1:]),
+            "seed": self.config.seed,
+            **written,
+            "generators": {name: facts for name, (_, facts) in done.items()},
+            "tried": earlier_tries(space.output, self.benchmark.task, space.request["images"]),
+            "made_with": provenance(),
+        }
 
 
 def _request(config: DictConfig, source: RealImages) -> dict[str, Any]:
-    """What decides the files: not the device, not where they go."""
+    """What decides the files: not the device or the number of processes, not where they go."""
     chosen = OmegaConf.to_container(
         OmegaConf.masked_copy(config, ["source", "generator", "benchmark", "seed"]), resolve=True
     )
     if not isinstance(chosen, dict):
         raise TypeError("the config is not a mapping")
+    if isinstance(chosen["source"], dict):
+        chosen["source"].pop("workers", None)
     return {**{str(key): value for key, value in chosen.items()}, "images": source.fingerprint}

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
 
+from gansfp.evaluation.ranking import auroc
 from gansfp.features.neighbours import nearest
 
 if TYPE_CHECKING:
@@ -63,9 +63,5 @@ def member_facts(source: RealImages, members: Rows) -> list[dict[str, str]]:
 
 
 def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve by ranks; None where a class is empty."""
-    n, m = int(positive.sum()), int((~positive).sum())
-    if not n or not m:
-        return None
-    ranks = rankdata(score)[positive].sum()
-    return round(float((ranks - n * (n + 1) / 2) / (n * m)), 4)
+    """Area under the ROC curve; None where a class is empty."""
+    return None if positive.all() or not positive.any() else round(auroc(positive, score), 4)

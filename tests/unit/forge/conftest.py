@@ -1,11 +1,28 @@
 from __future__ import annotations
 
+import lightning as L
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
 from gansfp.data.toy_anatomy import draw_patients, draw_slices, render
 from gansfp.data.writing import write_csv, write_images
+
+
+class Killed(BaseException):
+    pass
+
+
+class KillAfter(L.Callback):
+    """Saves a checkpoint after a step, and dies."""
+
+    def __init__(self, step, path):
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer, *_):
+        if trainer.global_step == self.step:
+            trainer.save_checkpoint(self.path)
+            raise Killed
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import lightning as L
 import numpy as np
 import pytest
 import torch
+from tests.unit.forge.conftest import KillAfter, Killed
 
 from gansfp.errors import UserError
 from gansfp.forge import ddpm
@@ -26,20 +27,6 @@ def tiny(**changes):
         "sample_batch_size": 4,
     }
     return DDPM(16, **(settings | changes))
-
-
-class Killed(BaseException):
-    pass
-
-
-class KillAfter(L.Callback):
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
-            raise Killed
 
 
 def trainer(steps, folder, callbacks=None):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import nn
 
@@ -18,6 +19,7 @@ from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.forge import training
 from gansfp.forge.bank import read_bank
 from gansfp.forge.benchmarks.base import ForgedBenchmark
+from gansfp.forge.workspace import Workspace
 from gansfp.runtime.claims import Claim
 
 
@@ -209,22 +211,20 @@ def test_a_killed_bank_ends_with_the_same_files(bank, monkeypatch, tmp_path):
     forge.run(bank)
     wanted, wanted_card = digest(bank.output), steady(card_of(bank.output))
     bank.output = str(tmp_path / "second")
+    original, trained = forge.train_generator, []
+
+    def die_at_third(config, name, *rest):
+        return original(config, name, *rest) if name < "g003" else _raise()
+
+    def watched(config, name, *rest):
+        trained.append(name)
+        return original(config, name, *rest)
+
     with monkeypatch.context() as patch:
-        original = forge._train_and_draw
-
-        def die_at_third(config, source, plan, *rest):
-            original(config, source, plan, *rest) if plan.name < "g003" else _raise()
-
-        patch.setattr(forge, "_train_and_draw", die_at_third)
+        patch.setattr(forge, "train_generator", die_at_third)
         with pytest.raises(Killed):
             forge.run(bank)
-    trained = []
-    original_training = forge._train_and_draw
-    monkeypatch.setattr(
-        forge,
-        "_train_and_draw",
-        lambda c, s, plan, *rest: (trained.append(plan.name), original_training(c, s, plan, *rest)),
-    )
+    monkeypatch.setattr(forge, "train_generator", watched)
     forge.run(bank)
     assert trained == ["g003", "g004"]
     assert digest(bank.output) == wanted
@@ -250,6 +250,39 @@ def test_two_workers_make_the_bank_of_one(bank, tmp_path):
     assert digest(bank.output) == wanted
     assert steady(card_of(bank.output)) == wanted_card
     assert read_bank(bank.output).membership.sum() == 2 * 24
+
+
+def test_a_worker_that_comes_as_the_others_finish_trains_nothing(bank, monkeypatch):
+    begin, original, trained = Workspace.begin, forge.train_generator, []
+
+    def watched(config, name, *rest):
+        trained.append((config.worker, name))
+        return original(config, name, *rest)
+
+    def late(space):
+        monkeypatch.setattr(Workspace, "begin", begin)
+        forge.run(OmegaConf.merge(bank, {"worker": None}))  # between our look and our beginning
+        begin(space)
+
+    monkeypatch.setattr(forge, "train_generator", watched)
+    monkeypatch.setattr(Workspace, "begin", late)
+    bank.worker = 1
+    forge.run(bank)
+    assert trained == [(None, f"g{number:03d}") for number in (1, 2, 3, 4)]
+    assert not Path(bank.output).with_name("forged.partial").exists()
+
+
+def test_the_number_of_reading_processes_is_no_part_of_the_request(config):
+    config.source = {
+        "_target_": "gansfp.data.sources.phantom.PhantomSource",
+        "patients": 16, "image_size": 64, "workers": 1,
+    }  # fmt: skip
+    config.generator.steps = 1
+    forge.run(config)
+    made = card_of(config.output)["made_with"]
+    config.source.workers = 2
+    forge.run(config)  # skipped, not refused
+    assert card_of(config.output)["made_with"] == made
 
 
 def test_the_card_lists_earlier_tries_once_each(config, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.plugins import TorchCheckpointIO
+from tests.unit.forge.conftest import KillAfter, Killed
 
 from gansfp.errors import UserError
 from gansfp.forge.ema import ema_decay
@@ -26,20 +27,6 @@ def images(count=6):
     y, x = np.mgrid[:32, :32] / 31
     phases = np.arange(count)[:, None, None] / count
     return (127 + 100 * np.sin(6.3 * (x + phases)) * np.cos(3 * y)).astype(np.uint8)
-
-
-class Killed(BaseException):
-    pass
-
-
-class KillAfter(L.Callback):
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
-            raise Killed
 
 
 class Watch(L.Callback):
