@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gansfp.data.layout import Task
 
 PREDICT_PIXELS = 1 << 22
+CPU_PREDICT_PIXELS = 1 << 19
+"""Keeps each buffer of a CNN at some 32 MB, which `keep_small_buffers` can keep."""
 UseGenerated = Literal["both", "train", "test"]
 
 
@@ -45,7 +47,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         folds_file: CSV of `sample_id, fold`, read where it exists and written where it does not.
         seed: Of folds and batches.
         predict_batch_size: Images in a prediction batch; None: up to 256, as many as have 4 million
-            pixels, which keeps a CNN's activations below 1 GB.
+            pixels, or on a CPU half a million.
         use_generated: Whose generated images membership methods read.
 
     Attributes:
@@ -174,7 +176,10 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         size = self._predict_batch_size
         if size is None:
             height, width = self.benchmark.image_size
-            size = max(1, min(256, PREDICT_PIXELS // (height * width)))
+            trainer = self.trainer
+            cpu = trainer is None or trainer.strategy.root_device.type == "cpu"
+            pixels = CPU_PREDICT_PIXELS if cpu else PREDICT_PIXELS
+            size = max(1, min(256, pixels // (height * width)))
         return PlanLoader(RowPlan(rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:

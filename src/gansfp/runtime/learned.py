@@ -12,7 +12,7 @@ import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 
 from gansfp.build import instantiate, instantiate_all
-from gansfp.features.cpu import tune_allocator
+from gansfp.features.cpu import keep_small_buffers
 from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
@@ -132,4 +132,4 @@ def predict(
 
 def _tune(trainer: L.Trainer) -> None:
     if trainer.strategy.root_device.type == "cpu":
-        tune_allocator()
+        keep_small_buffers()

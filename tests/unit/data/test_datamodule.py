@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import lightning as L
@@ -150,5 +151,9 @@ def test_prediction_batches_shrink_with_the_images(membership_data, monkeypatch)
     data = membership_data()
     data.predict_rows = data.benchmark.candidates("test")
     assert len(next(iter(data.predict_dataloader()))["row"]) == 8  # all of them
-    monkeypatch.setattr(datamodule, "PREDICT_PIXELS", 3 * 16 * 16)
+    monkeypatch.setattr(datamodule, "CPU_PREDICT_PIXELS", 3 * 16 * 16)
     assert [len(batch["row"]) for batch in data.predict_dataloader()] == [3, 3, 2]
+    for device, first in (("cpu", 3), ("cuda", 8)):
+        strategy = SimpleNamespace(root_device=torch.device(device))
+        data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)
+        assert len(next(iter(data.predict_dataloader()))["row"]) == first

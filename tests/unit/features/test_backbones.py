@@ -17,7 +17,7 @@ from sklearn.datasets import load_sample_image
 from gansfp.errors import UserError
 from gansfp.features import hub
 from gansfp.features.backbones import BackboneSpec, build_model, load_backbone
-from gansfp.features.cpu import tune_allocator
+from gansfp.features.cpu import keep_small_buffers, tune_allocator
 from gansfp.features.lite import LITE_BACKBONES, lite_state_dict
 
 SMALL = "mobilenetv3_small_050"
@@ -170,3 +170,4 @@ def test_connection_goes_to_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_allocator_is_tuned_once() -> None:
     assert tune_allocator() is tune_allocator()
+    assert keep_small_buffers() is keep_small_buffers()
