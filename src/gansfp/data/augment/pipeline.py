@@ -68,6 +68,22 @@ class Augment:
             images = transform(images, derive(keys, position))
         return images
 
+    def columns(self, images: Mapping[str, Tensor], keys: Tensor) -> dict[str, Tensor]:
+        """Augment the columns of a batch: each, and each view of it, by numbers of its own.
+
+        Args:
+            images: Images by name, each of shape (B, H, W).
+            keys: int64, shape (B,).
+
+        Returns:
+            "image" as "image" and, with more views, "image_2", ...
+        """
+        return {
+            name if view == 0 else f"{name}_{view + 1}": self(pixels, derive(keys, column), view)
+            for column, (name, pixels) in enumerate(images.items())
+            for view in range(self.views)
+        }
+
 
 def unit_range(images: Tensor) -> Tensor:
     """Bring grey values to [0, 1]: uint8 is divided by 255, float stays as it is.
