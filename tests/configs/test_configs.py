@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.features import backbones
 from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.help import DETAILS
 
@@ -48,6 +50,20 @@ def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
         return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
 
     monkeypatch.setattr(BackboneSpec, "load", load)
+    monkeypatch.setattr(backbones, "build_model", lambda *_, **__: OneLayer())
+
+
+class OneLayer(nn.Sequential):
+    """A timm model of one layer, as far as this package looks at one."""
+
+    pretrained_cfg: ClassVar = {"input_size": (3, 32, 32), "mean": (0.5,) * 3, "std": (0.5,) * 3}
+    num_features = 4
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 4, 3, stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def reset_classifier(self, num_classes: int) -> None:
+        assert num_classes == 0
 
 
 def task_of(experiment: str) -> str:
