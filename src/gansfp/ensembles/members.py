@@ -1,0 +1,206 @@
+"""Members of an ensemble: ordinary runs, composed from recipes, run where they are missing."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gansfp.arguments import to_hydra
+from gansfp.cli import config_folder
+from gansfp.errors import UserError
+from gansfp.jobs import Jobs, SweepFailed
+from gansfp.runtime import settings
+from gansfp.runtime.run import Run
+
+if TYPE_CHECKING:
+    from hydra._internal.hydra import Hydra
+    from omegaconf import DictConfig
+
+log = logging.getLogger(__name__)
+
+# What an ensemble's own command line says of itself and not of its members.
+OWN_KEYS = (
+    "experiment", "sweep", "method", "force", "seed", "published_run", "experiment_name",
+    "objective", "data.pseudo_labels",
+)  # fmt: skip
+SPLIT_KEYS = ("folds", "fold", "holdout", "sequester", "split_seed")
+"""Members share the splits of the ensemble, so that their tables speak of the same images."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One member.
+
+    Attributes:
+        words: What follows `gansfp train`, as Hydra reads it.
+        run: Its folder.
+    """
+
+    words: tuple[str, ...]
+    run: Run
+
+
+def member_words(
+    members: Sequence[str],
+    backbones: Sequence[str] | None = None,
+    grid: Mapping[str, Sequence[Any]] | None = None,
+) -> list[list[str]]:
+    """Write out the grid: each member with each backbone and each choice of values.
+
+    Args:
+        members: `key=value` words of each, as one string.
+        backbones: Files of `conf/backbone`.
+        grid: Values by key.
+    """
+    axes = [[f"{key}={value}" for value in values] for key, values in (grid or {}).items()]
+    if backbones:
+        axes.insert(0, [f"backbone@method.backbone={name}" for name in backbones])
+    return [
+        [*shlex.split(words), *chosen] for words in members for chosen in itertools.product(*axes)
+    ]
+
+
+def plan(
+    config: DictConfig, members: Sequence[Sequence[str]], seeds: Sequence[int], extra: Sequence[str]
+) -> list[Member]:
+    """Compose every member, and find its run folder.
+
+    Args:
+        config: The ensemble's configuration: its splits and its study hold for the members.
+        members: Words of each.
+        seeds: Each member is there once a seed.
+        extra: Further words for all, after those of the ensemble's own command line.
+
+    Raises:
+        UserError: A word is at fault.
+    """
+    split = [f"data.{key}={_word(config.data[key])}" for key in SPLIT_KEYS if key in config.data]
+    planned: dict[str, Member] = {}
+    hydra = _hydra()
+    for words, seed in itertools.product(members, seeds):
+        whole = [*words, *passed_on(), *split, f"seed={seed}", *extra]
+        member = Member(tuple(whole), _run_of(hydra, whole))
+        planned.setdefault(member.run.folder.name, member)
+    return list(planned.values())
+
+
+def launch(members: Sequence[Member]) -> None:
+    """Run the members that are not finished, by the launcher of the command line.
+
+    In a sweep an ensemble is a job itself; its members then run in it, one after another.
+
+    Raises:
+        UserError: A member failed.
+    """
+    missing = [member for member in members if member.run.result is None]
+    log.info("%d members, %d of them to run", len(members), len(missing))
+    if not missing:
+        return
+    jobs = Jobs("train", list(sys.argv), sweep=True)
+    with _same_log_handlers():
+        _launcher(_hydra(), jobs).launch([list(member.words) for member in missing], 0)
+    try:
+        jobs.conclude()
+    except SweepFailed as failed:
+        raise UserError(f"members failed; the same command goes on with them\n{failed}") from failed
+    unfinished = [member.run.folder for member in missing if member.run.result is None]
+    if unfinished:
+        raise UserError(f"{unfinished[0]}: this member has no result; the same command goes on")
+
+
+def passed_on() -> list[str]:
+    """List what the command line says of the members too: the data, the Trainer, the study, ..."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized():
+        return []
+    return [
+        word
+        for word in HydraConfig.get().overrides.task
+        if not any(word.lstrip("+~").startswith((f"{k}=", f"{k}.", f"{k}@")) for k in OWN_KEYS)
+    ]
+
+
+def _launcher_words() -> list[str]:
+    """Take the launcher over from a command line without -m; a sweep has used it already."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    own = to_hydra("train", [])  # the user's own config folder
+    if not HydraConfig.initialized():
+        return own
+    hydra = HydraConfig.get()
+    given = [word for word in hydra.overrides.hydra if not word.startswith("hydra.mode=")]
+    if hydra.mode == RunMode.MULTIRUN:
+        given = [word for word in given if word.startswith("hydra.searchpath=")]
+    return given if any(word.startswith("hydra.searchpath=") for word in given) else [*given, *own]
+
+
+def _launcher(hydra: Hydra, jobs: Jobs) -> Any:
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.plugins import Plugins
+    from hydra.types import HydraContext, RunMode
+
+    sweep = hydra.compose_config("train", _launcher_words(), RunMode.MULTIRUN, False, False)
+    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(sweep))
+    return Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=jobs.run, config=sweep
+    )
+
+
+def _run_of(hydra: Hydra, words: Sequence[str]) -> Run:
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+    from omegaconf import open_dict
+
+    from gansfp.hydra_errors import reword
+
+    try:
+        config = hydra.compose_config(
+            "train", [*_launcher_words(), *words], RunMode.RUN, False, False
+        )
+    except Exception as error:
+        worded = reword(error, "train", list(words))
+        if worded is None:
+            raise
+        raise UserError(f"method.members: {worded}") from error
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(config)
+    try:
+        with open_dict(config):
+            del config["hydra"]
+        settings.name_experiment(config)
+        return Run.of(config)
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def _hydra() -> Hydra:
+    """Make a Hydra of our own: a job of a cluster has none, and the running one is busy."""
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.hydra import Hydra
+    from hydra._internal.utils import create_config_search_path
+
+    search_path = create_config_search_path(str(config_folder()))
+    return Hydra("gansfp", ConfigLoaderImpl(search_path))
+
+
+@contextmanager
+def _same_log_handlers() -> Iterator[None]:
+    """Put the handlers of the log back, which Hydra sets anew for each job."""
+    root = logging.getLogger()
+    before = list(root.handlers)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+
+
+def _word(value: Any) -> str:
+    return "null" if value is None else str(value)
