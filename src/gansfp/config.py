@@ -52,6 +52,11 @@ class Train(Base):
 
 
 @dataclass
+class Ensemble(Train):
+    """`gansfp ensemble`: finished runs vote."""
+
+
+@dataclass
 class Predict(Base):
     """`gansfp predict`."""
 
@@ -101,11 +106,13 @@ class Report(Base):
     """`gansfp report`."""
 
     dir: str = "runs"
+    members: bool = False
 
 
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
+    "ensemble": Ensemble,
     "predict": Predict,
     "score": Score,
     "forge": Forge,
@@ -125,7 +132,7 @@ def check(config: DictConfig) -> None:
         UserError: Names the key, and what was probably meant.
     """
     schema = SCHEMAS[str(config.command)]
-    _require(config, needs_data=schema in (Train, Inspect))
+    _require(config, needs_data=schema in (Train, Ensemble, Inspect))
     known = {item.name for item in fields(schema)}
     for key in config:
         if key not in known and key != "hydra":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -51,7 +52,7 @@ class Ensemble(Estimator):
         bar: float | None = None,
         rounds: int = 0,
         agreement: float = 0.9,
-        overrides: Sequence[str] = (),
+        overrides: str | None = None,
         runs: str | Sequence[str] | None = None,
     ) -> None:
         """Name the members.
@@ -66,7 +67,7 @@ class Ensemble(Estimator):
                 Where none is, the best one decides alone.
             rounds: Rounds of pseudo-labels after the first.
             agreement: Smallest share of the members that gives a test image a pseudo-label.
-            overrides: Further words for every member, after those of the command line.
+            overrides: Further `key=value` words for every member, after those of the command line.
             runs: Folders below which every finished run is a member too.
 
         Raises:
@@ -80,10 +81,10 @@ class Ensemble(Estimator):
             raise UserError(
                 f"method.rounds={rounds}, agreement={agreement}: give rounds from 0, and a share"
             )
-        self._members = running.member_words(members, backbones, grid)
+        self._members = running.write_out(members, backbones, grid)
         self._replicas, self._drop_worst, self._bar = replicas, drop_worst, bar
         self._rounds, self._agreement = rounds, agreement
-        self._overrides = list(overrides)
+        self._overrides = shlex.split(overrides or "")
         self._runs = [runs] if isinstance(runs, str) else list(runs or ())
         self.record = Record()
 
@@ -112,7 +113,7 @@ class Ensemble(Estimator):
             extra = [f"data.pseudo_labels={quote(str(pseudo_labels))}"]
         planned = running.plan(config, self._members, seeds, [*self._overrides, *extra])
         running.launch(planned)
-        voters = [Voter.of(member.run, " ".join(member.words)) for member in planned]
+        voters = [Voter.of(member.run, member.words, member.plain) for member in planned]
         voters += [Voter.of(run) for run in self._finished(str(config.task), planned)]
         found = Round(number, voters)
         if not found.choose(self._drop_worst, self._bar):

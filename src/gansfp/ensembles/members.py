@@ -40,17 +40,32 @@ class Member:
     Attributes:
         words: What follows `gansfp train`, as Hydra reads it.
         run: Its folder.
+        plain: It is the recipe as it is, which may be run for its own sake too.
     """
 
     words: tuple[str, ...]
     run: Run
+    plain: bool
 
 
-def member_words(
+@dataclass(frozen=True)
+class Recipe:
+    """What a member is to be.
+
+    Attributes:
+        words: A recipe: `experiment=NAME key=value ...`.
+        chosen: Its place in the grid.
+    """
+
+    words: tuple[str, ...]
+    chosen: tuple[str, ...] = ()
+
+
+def write_out(
     members: Sequence[str],
     backbones: Sequence[str] | None = None,
     grid: Mapping[str, Sequence[Any]] | None = None,
-) -> list[list[str]]:
+) -> list[Recipe]:
     """Write out the grid: each member with each backbone and each choice of values.
 
     Args:
@@ -62,32 +77,70 @@ def member_words(
     if backbones:
         axes.insert(0, [f"backbone@method.backbone={name}" for name in backbones])
     return [
-        [*shlex.split(words), *chosen] for words in members for chosen in itertools.product(*axes)
+        Recipe(tuple(shlex.split(words)), chosen)
+        for words in members
+        for chosen in itertools.product(*axes)
     ]
 
 
 def plan(
-    config: DictConfig, members: Sequence[Sequence[str]], seeds: Sequence[int], extra: Sequence[str]
+    config: DictConfig, recipes: Sequence[Recipe], seeds: Sequence[int], extra: Sequence[str]
 ) -> list[Member]:
     """Compose every member, and find its run folder.
 
     Args:
         config: The ensemble's configuration: its splits and its study hold for the members.
-        members: Words of each.
-        seeds: Each member is there once a seed.
+        recipes: What they are to be.
+        seeds: Each is there once a seed.
         extra: Further words for all, after those of the ensemble's own command line.
 
     Raises:
         UserError: A word is at fault.
     """
-    split = [f"data.{key}={_word(config.data[key])}" for key in SPLIT_KEYS if key in config.data]
+    composer = _Composer(config, extra)
     planned: dict[str, Member] = {}
-    hydra = _hydra()
-    for words, seed in itertools.product(members, seeds):
-        whole = [*words, *passed_on(), *split, f"seed={seed}", *extra]
-        member = Member(tuple(whole), _run_of(hydra, whole))
+    for recipe, seed in itertools.product(recipes, seeds):
+        member = composer.member(recipe, seed)
         planned.setdefault(member.run.folder.name, member)
     return list(planned.values())
+
+
+class _Composer:
+    """Composes members, and leaves out the words that change nothing.
+
+    A member that is a recipe as it is has the folder, and the name in a leaderboard, of that run.
+    """
+
+    def __init__(self, config: DictConfig, extra: Sequence[str]) -> None:
+        self._config = config
+        self._extra = tuple(extra)
+        self._hydra = _hydra()
+        self._known: dict[tuple[str, ...], tuple[DictConfig, Run]] = {}
+
+    def member(self, recipe: Recipe, seed: int) -> Member:
+        tail = (*passed_on(), f"seed={seed}", *self._extra)
+        alone, _ = self._composed((*recipe.words, *tail))
+        split = self._split(alone)
+        plain = (*recipe.words, *tail, *split)
+        whole = (*recipe.words, *recipe.chosen, *tail, *split)
+        _, run = self._composed(plain)
+        _, chosen = self._composed(whole)
+        same = chosen.folder == run.folder
+        return Member(plain if same else whole, chosen, same and not split)
+
+    def _split(self, alone: DictConfig) -> tuple[str, ...]:
+        """Name the splits in which a recipe differs from the ensemble."""
+        ours, theirs = self._config.data, alone.data
+        return tuple(
+            f"data.{key}={'null' if ours[key] is None else ours[key]}"
+            for key in SPLIT_KEYS
+            if key in ours and ours[key] != theirs.get(key)
+        )
+
+    def _composed(self, words: tuple[str, ...]) -> tuple[DictConfig, Run]:
+        if words not in self._known:
+            self._known[words] = _run_of(self._hydra, words)
+        return self._known[words]
 
 
 def launch(members: Sequence[Member]) -> None:
@@ -154,7 +207,8 @@ def _launcher(hydra: Hydra, jobs: Jobs) -> Any:
     )
 
 
-def _run_of(hydra: Hydra, words: Sequence[str]) -> Run:
+def _run_of(hydra: Hydra, words: Sequence[str]) -> tuple[DictConfig, Run]:
+    """Compose a member: its configuration, and the folder that it writes."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
     from omegaconf import open_dict
@@ -176,7 +230,7 @@ def _run_of(hydra: Hydra, words: Sequence[str]) -> Run:
         with open_dict(config):
             del config["hydra"]
         settings.name_experiment(config)
-        return Run.of(config)
+        return config, Run.of(config)
     finally:
         HydraConfig.instance().cfg = before
 
@@ -200,7 +254,3 @@ def _same_log_handlers() -> Iterator[None]:
         yield
     finally:
         root.handlers[:] = before
-
-
-def _word(value: Any) -> str:
-    return "null" if value is None else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,6 +14,9 @@ from gansfp.errors import UserError
 from gansfp.runtime.files import read_json
 from gansfp.runtime.run import Run
 from gansfp.tables import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FILE = "ensemble.json"
 SPLITS = ("test", "validation", "sequestered")
@@ -24,7 +28,8 @@ class Voter:
 
     Attributes:
         run: Its folder.
-        words: What made it.
+        words: What made it; empty for a run that was there.
+        plain: It is a recipe as it is, or was there: no run for the ensemble's sake alone.
         validation: Its official metric on the held-out fold; None where nothing is held out.
         kept: Whether it votes.
     """
@@ -32,15 +37,16 @@ class Voter:
     run: str
     words: str
     validation: float | None
+    plain: bool = True
     kept: bool = True
 
     @classmethod
-    def of(cls, run: Run, words: str = "") -> Voter:
+    def of(cls, run: Run, words: Sequence[str] = (), plain: bool = True) -> Voter:
         """Read what a finished run says of itself."""
         result = run.result or {}
         measured = result.get("validation")
         metric = measured["metrics"][result["official"]][0] if measured else None
-        return cls(str(run.folder), words, metric)
+        return cls(str(run.folder), " ".join(words), metric, plain)
 
     @property
     def transductive(self) -> bool:
@@ -56,8 +62,10 @@ class Voter:
         return read_table(Run(Path(self.run)).predictions(split))
 
     def predicted(self) -> pd.DataFrame:
-        """Read every prediction, of whatever split."""
-        return pd.concat([self.table(split) for split in SPLITS if self.has(split)])
+        """Read the prediction of every image, of whatever split."""
+        # A method that fits no label scores the sequestered images with the validation images too.
+        tables = [self.table(split) for split in SPLITS if self.has(split)]
+        return pd.concat(tables).drop_duplicates("sample_id")
 
 
 @dataclass
