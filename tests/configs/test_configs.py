@@ -18,6 +18,7 @@ from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.evaluation import published
 from gansfp.features import backbones
 from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.help import DETAILS
@@ -109,6 +110,18 @@ def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
     plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
     names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
     assert set(names) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("table", ["table3"])
+def test_the_sweep_of_a_table_has_all_of_its_recipes(table: str) -> None:
+    plain = yaml.safe_load((CONF / "sweep" / f"{table}.yaml").read_text())
+    names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
+    assert sorted(names) == [name for name in EXPERIMENTS if name.startswith(f"{table}/")]
+
+
+def test_every_described_run_of_table_3_has_a_recipe() -> None:
+    runs = {name.split("/")[1].split("_")[0] for name in EXPERIMENTS if name.startswith("table3/")}
+    assert runs == {row.run for row in published.table3() if row.alias_of is None}
 
 
 @pytest.mark.parametrize("source", sorted(p.stem for p in (CONF / "source").glob("*.yaml")))
