@@ -42,6 +42,7 @@ class Train(Base):
     force: bool = False
     truth: str | None = None
     objective: str | None = None
+    networks: Any = None
     data: Any = None
     method: Any = None
     decision: Any = None
