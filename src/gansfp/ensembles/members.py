@@ -6,6 +6,7 @@ import itertools
 import logging
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from gansfp.cli import config_folder
 from gansfp.errors import UserError
 from gansfp.jobs import Jobs, SweepFailed
 from gansfp.runtime import settings
+from gansfp.runtime.claims import claim_stands
 from gansfp.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ OWN_KEYS = (
     "experiment", "sweep", "method", "force", "seed", "published_run", "experiment_name",
     "objective", "data.pseudo_labels",
 )  # fmt: skip
+POLL_SECONDS = 10.0
 SPLIT_KEYS = ("folds", "fold", "holdout", "sequester", "split_seed")
 """Members share the splits of the ensemble, so that their tables speak of the same images."""
 
@@ -146,25 +149,41 @@ class _Composer:
 def launch(members: Sequence[Member]) -> None:
     """Run the members that are not finished, by the launcher of the command line.
 
-    In a sweep an ensemble is a job itself; its members then run in it, one after another.
+    In a sweep an ensemble is a job itself; its members then run in it, one after another. A member
+    that another process is at work on is waited for.
 
     Raises:
         UserError: A member failed.
     """
-    missing = [member for member in members if member.run.result is None]
+    missing = _unfinished(members)
     log.info("%d members, %d of them to run", len(members), len(missing))
-    if not missing:
-        return
+    while missing:
+        free = [member for member in missing if not claim_stands(member.run.folder)]
+        if free:
+            _launch(free)
+        else:
+            log.info("waiting for %s, which is run elsewhere", missing[0].run.folder)
+            time.sleep(POLL_SECONDS)
+        missing = _unfinished(missing)
+
+
+def _launch(members: Sequence[Member]) -> None:
     jobs = Jobs("train", list(sys.argv), sweep=True)
     with _same_log_handlers():
-        _launcher(_hydra(), jobs).launch([list(member.words) for member in missing], 0)
+        _launcher(_hydra(), jobs).launch([list(member.words) for member in members], 0)
+    failures: SweepFailed | None = None
     try:
         jobs.conclude()
     except SweepFailed as failed:
-        raise UserError(f"members failed; the same command goes on with them\n{failed}") from failed
-    unfinished = [member.run.folder for member in missing if member.run.result is None]
-    if unfinished:
-        raise UserError(f"{unfinished[0]}: this member has no result; the same command goes on")
+        failures = failed
+    left = [m.run.folder for m in _unfinished(members) if not claim_stands(m.run.folder)]
+    if left:
+        said = failures or f"{left[0]}: no result"
+        raise UserError(f"members failed; the same command goes on with them\n{said}") from failures
+
+
+def _unfinished(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if member.run.result is None]
 
 
 def passed_on() -> list[str]:

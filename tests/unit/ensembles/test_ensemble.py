@@ -20,6 +20,7 @@ from gansfp.ensembles.members import Recipe, write_out
 from gansfp.ensembles.voting import vote
 from gansfp.errors import UserError
 from gansfp.evaluation.leaderboard import leaderboard
+from gansfp.runtime.claims import Claim
 from gansfp.tables import read_table
 
 QUICK = ["evaluator.bootstrap=20", "evaluator.permutations=20", "evaluator.controls=none"]
@@ -143,6 +144,26 @@ def test_a_failing_member_is_named_and_the_others_are_kept(gansfp, in_folder: Pa
     assert "method.k=100000" in said
     states = [json.loads(p.read_text())["state"] for p in (in_folder / "runs").rglob("status.json")]
     assert sorted(states) == ["failed", "failed", "finished"]
+
+
+def test_a_member_that_runs_elsewhere_is_waited_for(
+    gansfp, in_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gansfp(*VOTE)
+    run = the_run(in_folder, "vote")
+    record = json.loads((run / "model" / "ensemble.json").read_text())
+    busy = Path(record["rounds"][0]["voters"][0]["run"])
+    (busy / "result.json").rename(busy / "kept.json")
+    (run / "result.json").unlink()
+    claim = Claim(busy)
+    claim.__enter__()
+
+    def finish_elsewhere(seconds: float) -> None:
+        (busy / "kept.json").rename(busy / "result.json")
+        claim.__exit__(None, None, None)
+
+    monkeypatch.setattr("gansfp.ensembles.members.time.sleep", finish_elsewhere)
+    assert gansfp(*VOTE) == [run.name]
 
 
 def test_a_member_that_does_not_compose_is_named(gansfp, capsys) -> None:
