@@ -54,8 +54,11 @@ def derive(keys: Tensor, number: int | Tensor) -> Tensor:
     Returns:
         Keys, int64, of the broadcast shape.
     """
-    told = torch.as_tensor(number, dtype=torch.int64, device=keys.device)
-    return _mix(_mix(keys + _GAMMA) ^ (told * _GAMMA + _SECOND))
+    # A number stays one: as a tensor it would be copied to the GPU, which waits for it.
+    told: int | Tensor = number * _GAMMA + _SECOND
+    if isinstance(told, int):
+        told = _signed(told % (1 << 64))
+    return _mix(_mix(keys + _GAMMA) ^ told)
 
 
 def uniform(keys: Tensor, count: int) -> Tensor:

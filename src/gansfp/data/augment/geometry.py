@@ -148,10 +148,10 @@ class Affine:
     def __call__(self, images: Tensor, keys: Tensor) -> Tensor:
         """Transform a batch; see `gansfp.data.augment.Transform`."""
         unit = uniform(keys, 5)
-        shift = between(unit[:, 1:3], -self.translate, self.translate)
+        right, down = between(unit[:, 1:3], -self.translate, self.translate).unbind(1)
         theta = inverse_affine(
             between(unit[:, 0], -self.degrees, self.degrees),
-            shift * shift.new_tensor((images.shape[2], images.shape[1])),
+            torch.stack([right * images.shape[2], down * images.shape[1]], dim=1),
             between(unit[:, 3], *self.scale),
             between(unit[:, 4], -self.shear, self.shear),
             (images.shape[1], images.shape[2]),
@@ -189,8 +189,17 @@ def inverse_affine(
         dim=1,
     )
     offset = -(linear @ shift[:, :, None])
-    half = linear.new_tensor((size[1] / 2, size[0] / 2))
-    return torch.cat([linear * half / half[:, None], offset / half[:, None]], dim=2)
+    # In halves of the side. No tensor of the sides is made: a GPU would wait for its copy.
+    height, width = size
+    x, y = linear.unbind(1)
+    shift_x, shift_y = offset[:, 0, 0] * (2 / width), offset[:, 1, 0] * (2 / height)
+    return torch.stack(
+        [
+            torch.stack([x[:, 0], x[:, 1] * (height / width), shift_x], dim=1),
+            torch.stack([y[:, 0] * (width / height), y[:, 1], shift_y], dim=1),
+        ],
+        dim=1,
+    )
 
 
 def _sample(images: Tensor, theta: Tensor, sides: tuple[int, int], padding: Padding) -> Tensor:

@@ -35,9 +35,11 @@ class Jitter:
 
     def __call__(self, images: Tensor, keys: Tensor) -> Tensor:
         """Change a batch; see `gansfp.data.augment.Transform`."""
-        unit = uniform(keys, 2)
-        factor = between(unit, -1, 1) * unit.new_tensor((self.brightness, self.contrast)) + 1
-        bright, steep = factor.clamp(min=0)[:, :, None, None].unbind(1)
+        unit = uniform(keys, 2)[:, :, None, None]
+        bright, steep = (
+            between(unit[:, k], 1 - reach, 1 + reach).clamp(min=0)
+            for k, reach in enumerate((self.brightness, self.contrast))
+        )
         changed = (images * bright).clamp(0, 1)
         mean = changed.mean((1, 2), keepdim=True)
         changed = (mean + (changed - mean) * steep).clamp(0, 1)
