@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from gansfp.data.augment import unit_range
 from gansfp.errors import UserError
 from gansfp.features.backbones import build_model, network_input, pooled_size
 
@@ -68,32 +69,34 @@ class TrainableBackbone(nn.Module):
         """Switch the mode; a frozen network stays in evaluation."""
         return super().train(mode and not self.frozen)
 
-    def prepare(self, grey: Tensor) -> Tensor:
-        """Resize and standardise grey values in [0, 1], shape (B, 1, H, W), to (B, 3, s, s)."""
+    def prepare(self, images: Tensor) -> Tensor:
+        """Resize and standardise grey images to the network's input, (B, 3, size, size)."""
+        dtype = next(self.network.parameters()).dtype
+        grey = unit_range(images).unsqueeze(1).to(dtype)
         return network_input(grey, self.size, self._mean, self._std)
 
-    def forward(self, grey: Tensor) -> Tensor:
+    def forward(self, images: Tensor) -> Tensor:
         """Embed images.
 
         Args:
-            grey: In [0, 1], float, shape (B, 1, H, W).
+            images: Grey, uint8 or float in [0, 1], shape (B, H, W).
 
         Returns:
             Pooled features, shape (B, dim).
         """
-        features: Tensor = self.network(self.prepare(grey))
+        features: Tensor = self.network(self.prepare(images))
         return features
 
-    def tokens(self, grey: Tensor) -> Tensor:
+    def tokens(self, images: Tensor) -> Tensor:
         """Embed images place by place.
 
         Args:
-            grey: As in `forward`.
+            images: As in `forward`.
 
         Returns:
             Cells of the last feature map, row by row, or patch tokens, shape (B, N, channels).
         """
-        features: Tensor = self.network.forward_features(self.prepare(grey))
+        features: Tensor = self.network.forward_features(self.prepare(images))
         if features.ndim == 4:
             return features.flatten(2).transpose(1, 2)
         return features[:, getattr(self.network, "num_prefix_tokens", 0) :]
@@ -103,11 +106,11 @@ class TrainableBackbone(nn.Module):
         """Count the channels of `tokens`."""
         return int(self.network.num_features)  # type: ignore[arg-type]
 
-    def blocks(self, grey: Tensor, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+    def blocks(self, images: Tensor, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Give the class token and the patch tokens after some blocks of a vision transformer.
 
         Args:
-            grey: As in `forward`.
+            images: As in `forward`.
             indices: Numbers of the blocks, from 1.
 
         Returns:
@@ -122,7 +125,7 @@ class TrainableBackbone(nn.Module):
         if not all(1 <= index <= depth for index in indices):
             raise UserError(f"method.layers={list(indices)}: {self.name} has blocks 1 to {depth}")
         found = self.network.forward_intermediates(
-            self.prepare(grey),
+            self.prepare(images),
             indices=[index - 1 for index in indices],
             return_prefix_tokens=True,
             output_fmt="NLC",
@@ -130,7 +133,3 @@ class TrainableBackbone(nn.Module):
         )
         return [(prefix[:, 0], patches) for patches, prefix in found]
 
-
-def grey(images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Turn grey images, uint8 (B, H, W), into values in [0, 1], shape (B, 1, H, W)."""
-    return images.unsqueeze(1).to(dtype) / 255

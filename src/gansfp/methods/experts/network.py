@@ -114,19 +114,19 @@ class MixtureOfExperts(nn.Module):
         self.fusion = None if single else GatedAttentionFusion(dims, width, hidden, heads)
         self.dim = dims[0] if single else width
 
-    def forward(self, grey: Tensor, attend: bool = True) -> tuple[Tensor, Tensor]:
+    def forward(self, images: Tensor, attend: bool = True) -> tuple[Tensor, Tensor]:
         """Embed images.
 
         Args:
-            grey: In [0, 1], float, shape (B, 1, H, W).
+            images: Grey, uint8 or float in [0, 1], shape (B, H, W).
             attend: See `GatedAttentionFusion`.
 
         Returns:
             Vectors, shape (B, dim), and the weights of the experts, shape (B, experts).
         """
-        vectors = [expert(grey) for expert in self.experts]
+        vectors = [expert(images) for expert in self.experts]
         if self.fusion is None:
-            return vectors[0], vectors[0].new_ones(len(grey), 1)
+            return vectors[0], vectors[0].new_ones(len(images), 1)
         fused: tuple[Tensor, Tensor] = self.fusion(vectors, attend)
         return fused
 

@@ -1,0 +1,24 @@
+"""What methods share that go on training pretrained networks."""
+
+from __future__ import annotations
+
+from gansfp.features.trainable import TrainableBackbone
+from gansfp.methods.base import BenchmarkModule
+
+
+class PretrainedModule(BenchmarkModule):
+    """A method with `TrainableBackbone`s inside: their weights are read when a fit starts.
+
+    A fit that goes on from a checkpoint, and a prediction, read nothing but the checkpoint.
+    """
+
+    def setup(self, stage: str) -> None:
+        """Read the pretrained weights, on every process."""
+        if stage == "fit" and self.trainer.ckpt_path is None:
+            for module in self.modules():
+                if isinstance(module, TrainableBackbone):
+                    module.load_pretrained()
+            self.after_pretrained()
+
+    def after_pretrained(self) -> None:
+        """Do what needs the pretrained weights, such as copying them."""
