@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
+import torch
 from torch import Tensor
 
 from gansfp.data.batches import PlanLoader, RowPlan
@@ -208,7 +209,18 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
     def _augmented(augment: Augment, images: dict[str, Tensor], draw: Tensor) -> dict[str, Tensor]:
         """Give each column of images, and each view of it, random numbers of its own."""
         return {
-            name if view == 0 else f"{name}_{view + 1}": augment(pixels, derive(draw, column), view)
+            name if view == 0 else f"{name}_{view + 1}": _augment_all(
+                augment, pixels, derive(draw, column), view
+            )
             for column, (name, pixels) in enumerate(images.items())
             for view in range(augment.views)
         }
+
+
+def _augment_all(augment: Augment, pixels: Tensor, keys: Tensor, view: int) -> Tensor:
+    """Augment (B, H, W), or (B, P, H, W) with other random numbers for each of the P images."""
+    if pixels.ndim == 3:
+        return augment(pixels, keys, view)
+    keys = derive(keys[:, None], torch.arange(pixels.shape[1], device=keys.device))
+    changed = augment(pixels.flatten(0, 1), keys.flatten(), view)
+    return changed.unflatten(0, pixels.shape[:2])
