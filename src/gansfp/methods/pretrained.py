@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gansfp.features.trainable import TrainableBackbone
 from gansfp.methods.base import BenchmarkModule
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class PretrainedModule(BenchmarkModule):
@@ -15,10 +20,14 @@ class PretrainedModule(BenchmarkModule):
     def setup(self, stage: str) -> None:
         """Read the pretrained weights, on every process."""
         if stage == "fit" and self.trainer.ckpt_path is None:
-            for module in self.modules():
+            for module in self.pretrained_part().modules():
                 if isinstance(module, TrainableBackbone):
                     module.load_pretrained()
             self.after_pretrained()
+
+    def pretrained_part(self) -> nn.Module:
+        """Name the part whose backbones read weights; others are copies of it."""
+        return self
 
     def after_pretrained(self) -> None:
         """Do what needs the pretrained weights, such as copying them."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from gansfp.data.datamodule import BenchmarkDataModule
 
@@ -126,6 +126,10 @@ class TaoziModule(PretrainedModule):
         self.queue = KeyQueue(queue, projector[-1]) if queue else None
         self.loss = InfoNCE()
         self._bugs = frozenset(faithful_bugs)
+
+    def pretrained_part(self) -> nn.Module:
+        """Leave the momentum network out: it is a copy."""
+        return self.network
 
     def after_pretrained(self) -> None:
         """Let the momentum network start as a copy."""
