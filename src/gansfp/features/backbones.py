@@ -114,9 +114,7 @@ class Backbone:
             return self.module(x).float()  # type: ignore[no-any-return]
 
 
-def network_input(
-    grey: Tensor, size: int, mean: Sequence[float], std: Sequence[float]
-) -> Tensor:
+def network_input(grey: Tensor, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """Turn grey values into what a pretrained network takes.
 
     Args:

@@ -132,4 +132,3 @@ class TrainableBackbone(nn.Module):
             intermediates_only=True,
         )
         return [(prefix[:, 0], patches) for patches, prefix in found]
-

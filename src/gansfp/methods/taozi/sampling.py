@@ -103,14 +103,10 @@ def pools_by_similarity(
 class _Pools:
     """Used images of each anchor: the first `sizes` of its row in `order`."""
 
-    def __init__(
-        self, order: NDArray[np.int64], sizes: NDArray[np.int64], positives: int
-    ) -> None:
+    def __init__(self, order: NDArray[np.int64], sizes: NDArray[np.int64], positives: int) -> None:
         self.order, self.sizes, self.positives = order, sizes, positives
 
-    def draw(
-        self, anchors: NDArray[np.int64], generator: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, anchors: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:
         """Draw different members of the pools of some anchors, shape (B, positives)."""
         lots = generator.random((len(anchors), self.order.shape[1]))
         lots[np.arange(self.order.shape[1]) >= self.sizes[anchors][:, None]] = 2.0  # never drawn
