@@ -223,4 +223,4 @@ def _augment_all(augment: Augment, pixels: Tensor, keys: Tensor, view: int) -> T
         return augment(pixels, keys, view)
     keys = derive(keys[:, None], torch.arange(pixels.shape[1], device=keys.device))
     changed = augment(pixels.flatten(0, 1), keys.flatten(), view)
-    return changed.unflatten(0, pixels.shape[:2])
+    return changed.view(*pixels.shape[:2], *changed.shape[1:])

@@ -50,11 +50,11 @@ class ImageStore:
         resident = self._resident[target]
         if resident is not None:
             found = resident.index_select(0, wanted.to(target, non_blocking=True))
-            return found.unflatten(0, shape)
+            return found.view(*shape, *found.shape[1:])
         picked = self._host.index_select(0, wanted.cpu())
         if target.type == "cuda":
             picked = picked.pin_memory()
-        return picked.to(target, non_blocking=True).unflatten(0, shape)
+        return picked.to(target, non_blocking=True).view(*shape, *picked.shape[1:])
 
     def _fits(self, device: torch.device) -> bool:
         if device.type != "cuda":

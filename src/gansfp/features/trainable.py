@@ -104,7 +104,7 @@ class TrainableBackbone(nn.Module):
     @property
     def channels(self) -> int:
         """Count the channels of `tokens`."""
-        return int(self.network.num_features)  # type: ignore[arg-type]
+        return int(self.network.num_features)
 
     def blocks(self, images: Tensor, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
         """Give the class token and the patch tokens after some blocks of a vision transformer.

@@ -38,7 +38,8 @@ def membership_scores(real: Array, synthetic: Array, aggregate: Aggregate) -> Ar
     if aggregate == "mean":
         return np.asarray(real @ synthetic.mean(axis=0))
     if aggregate == "top3":
-        return _cosines(real, synthetic, min(_TOP, len(synthetic))).mean(axis=1)
+        top: Array = _cosines(real, synthetic, min(_TOP, len(synthetic))).mean(axis=1)
+        return top
     best = _cosines(real, synthetic, 1)[:, 0]
     if aggregate == "sigmoid":
         return np.asarray(1 / (1 + np.exp(-7 * (best - 0.5))))
@@ -50,7 +51,8 @@ def membership_scores(real: Array, synthetic: Array, aggregate: Aggregate) -> Ar
 def _cosines(queries: Array, references: Array, k: int) -> Array:
     """Give the k largest cosines of each query: unit vectors are nearest where cosines are."""
     _, index = nearest(queries, references, k)
-    return np.einsum("nd,nkd->nk", queries, references[index])
+    cosines: Array = np.einsum("nd,nkd->nk", queries, references[index])
+    return cosines
 
 
 def _chosen(real: Array, synthetic: Array, otherwise: Array) -> Array:

@@ -258,10 +258,9 @@ def _embed(
     """
     flat = [images.flatten(0, images.ndim - 3) for images in sets]
     found: Embedded = network(torch.cat(flat), unit, attend)
-    parts = found.vectors.split([len(images) for images in flat])
-    return [
-        part.unflatten(0, images.shape[:-2]) for part, images in zip(parts, sets, strict=True)
-    ], found
+    parts = torch.split(found.vectors, [len(images) for images in flat])
+    shaped = [x.view(*s.shape[:-2], x.shape[1]) for x, s in zip(parts, sets, strict=True)]
+    return shaped, found
 
 
 def _check(key: str, values: list[str], choices: Sequence[str]) -> None:

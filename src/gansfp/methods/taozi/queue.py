@@ -63,5 +63,6 @@ def follow(target: nn.Module, source: nn.Module, momentum: float) -> None:
 
     Buffers stay: the key network's batch norms keep statistics of their own, as in MoCo.
     """
-    mine, theirs = list(target.parameters()), list(source.parameters())
+    mine: list[Tensor] = list(target.parameters())
+    theirs: list[Tensor] = list(source.parameters())
     torch._foreach_lerp_(mine, theirs, 1 - momentum)
