@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import lightning as L
 import numpy as np
+import torch
 from torch import Tensor
 
 from gansfp.data.batches import PlanLoader, RowPlan
 from gansfp.data.benchmark import Benchmark, Survey, load_benchmark, survey_benchmark
+from gansfp.data.draws import derive
 from gansfp.data.folds import benchmark_folds
 from gansfp.errors import UserError
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gansfp.data.augment import Augment
     from gansfp.data.batches import Sampling
     from gansfp.data.layout import Task
 
@@ -49,6 +52,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         predict_batch_size: Images in a prediction batch; None: up to 256, as many as have 4 million
             pixels, or on a CPU half a million.
         use_generated: Whose generated images membership methods read.
+        augment: Changes the images of training batches, which are float in [0, 1] then; None: they
+            are uint8 as read.
 
     Attributes:
         predict_rows: Rows that `predict_dataloader` goes through; set before predicting.
@@ -72,6 +77,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         seed: int = 0,
         predict_batch_size: int | None = None,
         use_generated: UseGenerated = "both",
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
         if fold is not None and not 0 <= fold < folds:
@@ -96,6 +102,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         self._seed = seed
         self._predict_batch_size = predict_batch_size
         self._use_generated = use_generated
+        self._augment = augment
         self.predict_rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     @cached_property
@@ -156,7 +163,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         rank, world_size = (0, 1)
         if self.trainer is not None:
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        return PlanLoader(plan, rank, world_size)
+        draw_seed = None if self._augment is None else self._seed
+        return PlanLoader(plan, rank, world_size, draw_seed)
 
     def val_dataloader(self) -> PlanLoader | list[Any]:
         """Load, on every rank alike, what the method needs to score the held-out fold.
@@ -183,10 +191,36 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         return PlanLoader(RowPlan(rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""
+        """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image".
+
+        Training batches are augmented where that is configured. Several views of an image are
+        columns of their own: "image", "image_2", ...
+        """
         images = {
             f"{name.removesuffix('row')}image": self.benchmark.store.gather(rows, rows.device)
             for name, rows in batch.items()
             if isinstance(rows, Tensor) and (name == "row" or name.endswith("_row"))
         }
+        if self._augment is not None and "draw" in batch:
+            images = self._augmented(self._augment, images, batch["draw"])
         return {**batch, **images}
+
+    @staticmethod
+    def _augmented(augment: Augment, images: dict[str, Tensor], draw: Tensor) -> dict[str, Tensor]:
+        """Give each column of images, and each view of it, random numbers of its own."""
+        return {
+            name if view == 0 else f"{name}_{view + 1}": _augment_all(
+                augment, pixels, derive(draw, column), view
+            )
+            for column, (name, pixels) in enumerate(images.items())
+            for view in range(augment.views)
+        }
+
+
+def _augment_all(augment: Augment, pixels: Tensor, keys: Tensor, view: int) -> Tensor:
+    """Augment (B, H, W), or (B, P, H, W) with other random numbers for each of the P images."""
+    if pixels.ndim == 3:
+        return augment(pixels, keys, view)
+    keys = derive(keys[:, None], torch.arange(pixels.shape[1], device=keys.device))
+    changed = augment(pixels.flatten(0, 1), keys.flatten(), view)
+    return changed.view(*pixels.shape[:2], *changed.shape[1:])

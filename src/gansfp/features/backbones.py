@@ -19,6 +19,8 @@ from gansfp.features.cpu import tune_allocator
 from gansfp.features.lite import lite_state_dict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
@@ -94,16 +96,8 @@ class Backbone:
         Returns:
             float32, shape (B, 3, size, size), channels last.
         """
-        x = images.unsqueeze(1).float() / 255
-        if x.shape[-2:] != (self.size, self.size):
-            side = (self.size, self.size)
-            x = F.interpolate(x, side, mode="bicubic", antialias=True, align_corners=False)
-            x = x.clamp_(0, 1)
-        mean = x.new_tensor(self.mean).view(1, -1, 1, 1)
-        std = x.new_tensor(self.std).view(1, -1, 1, 1)
-        return ((x.expand(-1, 3, -1, -1) - mean) / std).contiguous(
-            memory_format=torch.channels_last
-        )
+        grey = images.unsqueeze(1).float() / 255
+        return network_input(grey, self.size, self.mean, self.std)
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
@@ -118,6 +112,34 @@ class Backbone:
         x = self.preprocess(images.to(self.device, non_blocking=True))
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             return self.module(x).float()  # type: ignore[no-any-return]
+
+
+def network_input(grey: Tensor, size: int, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Turn grey values into what a pretrained network takes.
+
+    Args:
+        grey: In [0, 1], float, shape (B, 1, H, W).
+        size: Side of the result, pixels.
+        mean: Mean of each channel that the network expects.
+        std: Standard deviation of each channel.
+
+    Returns:
+        Of the dtype of `grey`, shape (B, 3, size, size), channels last.
+    """
+    if grey.shape[-2:] != (size, size):
+        side = (size, size)
+        grey = F.interpolate(grey, side, mode="bicubic", antialias=True, align_corners=False)
+        grey = grey.clamp(0, 1)
+    shift = grey.new_tensor(mean).view(1, -1, 1, 1)
+    scale = grey.new_tensor(std).view(1, -1, 1, 1)
+    three = (grey.expand(-1, 3, -1, -1) - shift) / scale
+    return three.contiguous(memory_format=torch.channels_last)
+
+
+def pooled_size(module: Any) -> int:
+    """Count the pooled features of a timm network without its classifier."""
+    # A few networks widen after pooling, inside the head that stays.
+    return int(getattr(module, "head_hidden_size", None) or module.num_features)
 
 
 def load_backbone(
@@ -152,8 +174,7 @@ def load_backbone(
         module=module,
         name=name,
         identity=weights_hash(module),
-        # A few networks widen after pooling, inside the head that stays.
-        dim=int(getattr(module, "head_hidden_size", None) or module.num_features),
+        dim=pooled_size(module),
         size=int(cfg["input_size"][-1]),
         mean=tuple(float(value) for value in cfg["mean"]),
         std=tuple(float(value) for value in cfg["std"]),

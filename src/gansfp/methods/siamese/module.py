@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 import torch
 
+from gansfp.data.augment import unit_range
 from gansfp.errors import UserError
 from gansfp.losses.contrastive import ContrastiveLoss
 from gansfp.methods.base import BenchmarkModule
@@ -89,8 +90,8 @@ class SiameseModule(BenchmarkModule):
             self.network.compile()
 
     def forward(self, images: Tensor, scale: float = 255.0) -> Tensor:
-        """Embed images: uint8 (B, H, W), divided by `scale`, to unit vectors (B, embedding)."""
-        x = images.unsqueeze(1).to(self.dtype) / scale
+        """Embed images: (B, H, W), as bytes divided by `scale`, to unit vectors (B, embedding)."""
+        x = unit_range(images).unsqueeze(1).to(self.dtype) * (255.0 / scale)
         return self.network(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:

@@ -1,0 +1,134 @@
+"""A pretrained network as a part that a method trains on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from gansfp.data.augment import unit_range
+from gansfp.errors import UserError
+from gansfp.features.backbones import build_model, network_input, pooled_size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+_SEEDS = 1 << 31
+
+
+class TrainableBackbone(nn.Module):
+    """A timm network without its classifier, that takes grey values and is trained further.
+
+    It starts random: `load_pretrained` reads the weights, once a fit starts. A checkpoint that is
+    read back needs neither a download nor the file that the weights came from.
+
+    Args:
+        name: A timm model, for instance `resnet50`.
+        weights: `imagenet`, `lite`, `none` or a file (see `gansfp.features.backbones`).
+        size: Side of the network's input, pixels; None: that of its weights.
+        frozen: Keep the weights and the statistics of its batch norms.
+
+    Attributes:
+        network: The timm model.
+        dim: Number of pooled features.
+        size: Side of its input.
+    """
+
+    def __init__(
+        self, name: str, weights: str = "imagenet", size: int | None = None, frozen: bool = False
+    ) -> None:
+        super().__init__()
+        self.name, self.weights, self.frozen = name, str(weights), frozen
+        # Drawn from the global generator: random weights differ by the seed of the run.
+        network: Any = build_model(name, "none", int(torch.randint(_SEEDS, ())))
+        network.reset_classifier(0)
+        self.network = network.to(memory_format=torch.channels_last)
+        cfg = network.pretrained_cfg
+        self.dim = pooled_size(network)
+        self.size = int(cfg["input_size"][-1]) if size is None else size
+        self._mean = tuple(float(value) for value in cfg["mean"])
+        self._std = tuple(float(value) for value in cfg["std"])
+        self.requires_grad_(not frozen)
+
+    def load_pretrained(self) -> None:
+        """Read the weights that were asked for.
+
+        Raises:
+            UserError: They cannot be had, or do not fit.
+        """
+        if self.weights == "none":
+            return
+        loaded: Any = build_model(self.name, self.weights)
+        loaded.reset_classifier(0)
+        self.network.load_state_dict(loaded.state_dict())
+
+    def train(self, mode: bool = True) -> TrainableBackbone:
+        """Switch the mode; a frozen network stays in evaluation."""
+        return super().train(mode and not self.frozen)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Resize and standardise grey images to the network's input, (B, 3, size, size)."""
+        dtype = next(self.network.parameters()).dtype
+        grey = unit_range(images).unsqueeze(1).to(dtype)
+        return network_input(grey, self.size, self._mean, self._std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embed images.
+
+        Args:
+            images: Grey, uint8 or float in [0, 1], shape (B, H, W).
+
+        Returns:
+            Pooled features, shape (B, dim).
+        """
+        features: Tensor = self.network(self.prepare(images))
+        return features
+
+    def tokens(self, images: Tensor) -> Tensor:
+        """Embed images place by place.
+
+        Args:
+            images: As in `forward`.
+
+        Returns:
+            Cells of the last feature map, row by row, or patch tokens, shape (B, N, channels).
+        """
+        features: Tensor = self.network.forward_features(self.prepare(images))
+        if features.ndim == 4:
+            return features.flatten(2).transpose(1, 2)
+        return features[:, getattr(self.network, "num_prefix_tokens", 0) :]
+
+    @property
+    def channels(self) -> int:
+        """Count the channels of `tokens`."""
+        return int(self.network.num_features)
+
+    def blocks(self, images: Tensor, indices: Sequence[int]) -> list[tuple[Tensor, Tensor]]:
+        """Give the class token and the patch tokens after some blocks of a vision transformer.
+
+        Args:
+            images: As in `forward`.
+            indices: Numbers of the blocks, from 1.
+
+        Returns:
+            For each block the class token, (B, dim), and the patch tokens, (B, N, dim).
+
+        Raises:
+            UserError: The network is no transformer with a class token, or has fewer blocks.
+        """
+        depth = len(getattr(self.network, "blocks", ()))
+        if not depth or not getattr(self.network, "num_prefix_tokens", 0):
+            raise UserError(f"backbone {self.name}: has no class token; take a vision transformer")
+        if not all(1 <= index <= depth for index in indices):
+            raise UserError(f"method.layers={list(indices)}: {self.name} has blocks 1 to {depth}")
+        found = self.network.forward_intermediates(
+            self.prepare(images),
+            indices=[index - 1 for index in indices],
+            return_prefix_tokens=True,
+            output_fmt="NLC",
+            intermediates_only=True,
+        )
+        return [(prefix[:, 0], patches) for patches, prefix in found]
