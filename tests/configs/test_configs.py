@@ -11,15 +11,14 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
+from planted import small_backbone
 from small import small_model
-from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.features import trainable
-from gansfp.features.backbones import Backbone, BackboneSpec
+from gansfp.features.backbones import BackboneSpec
 from gansfp.help import DETAILS
 
 CONF = cli.config_folder()
@@ -41,15 +40,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a pooled 3-channel mean in the place of every pretrained network."""
-
-    def load(spec: BackboneSpec) -> Backbone:
-        torch.manual_seed(0)
-        net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        third = (0.5, 0.5, 0.5)
-        return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
-
-    monkeypatch.setattr(BackboneSpec, "load", load)
+    """Put two random convolutions in the place of every pretrained network."""
+    monkeypatch.setattr(BackboneSpec, "load", small_backbone)
     monkeypatch.setattr(trainable, "build_model", small_model)
 
 
@@ -84,9 +76,18 @@ def test_an_experiment_says_its_command_and_leaves_hydra_alone(experiment: str) 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
+    assert set(swept(sweep)) <= set(EXPERIMENTS)
+
+
+def test_the_sweep_of_table_2_is_its_folder() -> None:
+    folder = [name for name in EXPERIMENTS if name.startswith("table2/")]
+    assert sorted(swept("table2")) == sorted(folder)
+
+
+def swept(sweep: str) -> list[str]:
     plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
     names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
-    assert set(names) <= set(EXPERIMENTS)
+    return [name.strip() for name in names]
 
 
 @pytest.mark.parametrize("source", sorted(p.stem for p in (CONF / "source").glob("*.yaml")))
