@@ -149,7 +149,7 @@ class SmallNet(nn.Module):
 
 
 def small_backbone(spec: BackboneSpec, size: int = 64) -> Backbone:
-    """Stand for `BackboneSpec.load` by `monkeypatch.setattr(BackboneSpec, "load", small_backbone)`."""
+    """Stand for `BackboneSpec.load`: `monkeypatch.setattr(BackboneSpec, "load", ...)`."""
     net = SmallNet(spec.seed).eval().requires_grad_(False)
     half = (0.5, 0.5, 0.5)
     return Backbone(
@@ -164,12 +164,12 @@ def _population(n: int, size: int, rng: np.random.Generator, *, texture: bool) -
     give nothing away.
     """
     smooth = gaussian_filter(rng.standard_normal((n, size, size)), (0, size / 10, size / 10))
-    smooth *= 10 / smooth.std()
+    smooth *= 6 / smooth.std()
     noise = rng.standard_normal((n, size, size))
     if texture:
         noise = gaussian_filter(noise, (0, 0, 2))
         noise /= noise.std()
-    return np.clip(128 + smooth + 25 * noise, 0, 255)
+    return np.clip(128 + smooth + 30 * noise, 0, 255)
 
 
 def _benchmark(parts: list[tuple[str, str, str | None, np.ndarray]]) -> Benchmark:

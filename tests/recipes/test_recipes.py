@@ -1,8 +1,8 @@
 """Every sheet of a published run: against the configuration, and against what is built from it.
 
 A sheet is copied by hand from the source. Its `config` holds keys of the composed configuration,
-its `built` attributes of the built `method`, `data` and `decision`, and its `phrases` name, for each
-phrase of the source that a recipe lists in `source_phrases`, where it is shown to hold: keys of
+its `built` attributes of the built `method`, `data` and `decision`. Its `phrases` name, for each
+phrase of the source that the recipe lists in `source_phrases`, where it is shown to hold: keys of
 `config` or `built`, or a test as `tests/....py::test_name`.
 """
 

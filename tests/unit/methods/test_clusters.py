@@ -79,7 +79,7 @@ def test_pools_say_what_they_look_at(membership: Data) -> None:
         assert method.uses_synthetic == ("mean" if pool == "all" else "none")
         scores = method.predict(membership, membership.benchmark.candidates("test"))
         assert set(scores) <= {0.0, 1.0}
-    with pytest.raises(UserError, match="method.pool=test"):
+    with pytest.raises(UserError, match=r"method\.pool=test"):
         ClusterVote(pool="test")
 
 

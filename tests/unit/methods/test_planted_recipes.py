@@ -43,6 +43,9 @@ OTHERS = (
 ANY_CUT = {f"table2/1359_{name}" for name in ("max", "sigmoid", "top3", "chosen", "mean")}
 """Recipes whose published cut is a similarity in the space of their own network."""
 
+PARTLY = {"table2/1776_centroids"}
+"""Ten centres of 100 copied members: a tenth of each centre is a member itself."""
+
 
 def kappa(recipe: str, kind: Kind, folder: Path) -> float:
     return planted_kappa(recipe, kind, folder, own_cut=recipe not in ANY_CUT)
@@ -58,9 +61,14 @@ def test_copies_are_found_by_what_looks_at_the_nearest(recipe: str, tmp_path: Pa
     assert kappa(recipe, "near_copies", tmp_path) > FOUND
 
 
-@pytest.mark.parametrize("recipe", OTHERS)
+@pytest.mark.parametrize("recipe", [name for name in OTHERS if name not in PARTLY])
 def test_copies_are_not_found_by_others(recipe: str, tmp_path: Path) -> None:
     assert abs(kappa(recipe, "near_copies", tmp_path)) < CHANCE
+
+
+@pytest.mark.parametrize("recipe", sorted(PARTLY))
+def test_copies_are_partly_found_through_small_clusters(recipe: str, tmp_path: Path) -> None:
+    assert CHANCE < kappa(recipe, "near_copies", tmp_path) < 0.6
 
 
 @pytest.mark.parametrize("recipe", OTHERS)
@@ -68,12 +76,12 @@ def test_a_shift_is_found_by_others(recipe: str, tmp_path: Path) -> None:
     assert kappa(recipe, "texture_shift", tmp_path) > FOUND
 
 
-@pytest.mark.parametrize("recipe", (*NEAREST, *OTHERS))
+@pytest.mark.parametrize("recipe", [*NEAREST, *OTHERS])
 def test_independent_draws_are_at_chance(recipe: str, tmp_path: Path) -> None:
     assert abs(kappa(recipe, "independent_draws", tmp_path)) < CHANCE
 
 
-@pytest.mark.parametrize("recipe", (*NEAREST, *OTHERS))
+@pytest.mark.parametrize("recipe", [*NEAREST, *OTHERS])
 def test_the_kind_of_a_method_is_what_it_declares(recipe: str) -> None:
     config = composed(recipe)
     method = build.instantiate(config.method)

@@ -123,9 +123,9 @@ def test_wrong_options_name_the_key(membership: Data, attribution: Data) -> None
         SimilarityEstimator(statistics=["max", "mean"])
     with pytest.raises(UserError, match=r"method.statistics: 'best': choose max"):
         SimilarityEstimator(statistics=["best"]).fit(membership).predict(membership, np.array([25]))
-    with pytest.raises(UserError, match="method.baseline"):
+    with pytest.raises(UserError, match=r"method\.baseline"):
         SimilarityEstimator(baseline="max", head=Logistic())
-    with pytest.raises(UserError, match="method.baseline=min"):
+    with pytest.raises(UserError, match=r"method\.baseline=min"):
         SimilarityEstimator(baseline="min").fit(membership)
     with pytest.raises(UserError, match="task=membership"):
         SimilarityEstimator().fit(attribution)
