@@ -15,8 +15,10 @@ images; `overrides` make it small, and may change epochs, image size, weights an
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,7 +124,12 @@ def planted_kappa(
 
 
 def composed(experiment: str, *overrides: str) -> DictConfig:
-    """Compose the configuration of a recipe."""
+    """Compose the configuration of a recipe: a copy of one's own."""
+    return copy.deepcopy(_composed(experiment, *overrides))
+
+
+@cache
+def _composed(experiment: str, *overrides: str) -> DictConfig:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("train", overrides=[f"experiment={experiment}", *overrides])
 

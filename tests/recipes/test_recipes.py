@@ -9,7 +9,6 @@ phrase of the source that the recipe lists in `source_phrases`, where it is show
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +16,12 @@ import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
-from planted import composed as compose
+from planted import composed
 
 from gansfp import build
 from gansfp.evaluation.published import published_run
 
 ROOT = Path(__file__).parents[2]
-composed = cache(compose)
 SHEETS = {
     p.stem: yaml.safe_load(p.read_text()) for p in sorted((ROOT / "tests/recipes").glob("*.yaml"))
 }
