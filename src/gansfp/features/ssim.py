@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,6 @@ import numpy as np
 import torch
 
 from gansfp.errors import UserError
-from gansfp.features.precision import full_precision
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 _C1, _C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
-_TILE = {"cpu": 1 << 17, "cuda": 1 << 23}
-"""(pair, column) combinations that are worked on at a time: on a CPU seven buffers of 512 KB stay
-near the core, on a GPU the kernels are long enough to hide their start."""
+_TILE = {"cpu": 1 << 15, "cuda": 1 << 23}
+"""(pair, column) combinations that are worked on at a time: on a CPU seven buffers of 128 KB stay
+near the core, and no operation is long enough for torch to share it between threads; on a GPU the
+kernels are long enough to hide their start."""
 
 _BLOCK = {"cpu": 1 << 23, "cuda": 1 << 25}
 """Pixels of each side whose window statistics are held: 4 floats a pixel."""
@@ -67,7 +69,7 @@ def ssim_matrix(
     images = max(1, (block or _BLOCK[where.type]) // left[0].size) if len(left) else 1
     rows, columns = _tile_shape((tile or _TILE[where.type]) // left.shape[2])
     result = np.empty((len(left), len(right)), np.float32)
-    with torch.inference_mode(), full_precision():
+    with torch.inference_mode():
         for top in range(0, len(left), images):
             mine = _Side.of(left[top : top + images], window, where, left=True)
             for start in range(0, len(right), images):
@@ -119,18 +121,27 @@ class _Side:
 
 
 def _block(left: _Side, right: _Side, tile: tuple[int, int], window: int) -> Tensor:
+    """Compare all images of two sides, tile by tile; on a CPU each thread works on tiles of its own.
+
+    A tile's operations are too short to be shared between threads.
+    """
     n, m = left.pixels.shape[1], right.pixels.shape[3]
     result = torch.empty((n, m), device=left.pixels.device)
-    spaces: dict[tuple[int, ...], _Space] = {}
-    for start in range(0, m, tile[1]):
-        yours = slice(start, start + tile[1])
-        for top in range(0, n, tile[0]):
-            mine = slice(top, top + tile[0])
+    buffers = threading.local()
+
+    def work(corner: tuple[int, int]) -> None:
+        mine, yours = (slice(at, at + side) for at, side in zip(corner, tile, strict=True))
+        shape = tuple(result[mine, yours].shape)
+        with torch.inference_mode():
             pair = left.images(mine, left=True), right.images(yours, left=False)
-            shape = tuple(result[mine, yours].shape)
-            if shape not in spaces:
-                spaces[shape] = _Space(*pair, window)
-            result[mine, yours] = spaces[shape].similarity(*pair)
+            if getattr(buffers, "shape", None) != shape:
+                buffers.shape, buffers.space = shape, _Space(*pair, window)
+            result[mine, yours] = buffers.space.similarity(*pair)
+
+    corners = [(top, start) for start in range(0, m, tile[1]) for top in range(0, n, tile[0])]
+    threads = torch.get_num_threads() if result.device.type == "cpu" else 1
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, corners))
     return result
 
 
