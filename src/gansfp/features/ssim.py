@@ -121,7 +121,7 @@ class _Side:
 
 
 def _block(left: _Side, right: _Side, tile: tuple[int, int], window: int) -> Tensor:
-    """Compare all images of two sides, tile by tile; on a CPU each thread works on tiles of its own.
+    """Compare all images of two sides, tile by tile; each CPU thread works on tiles of its own.
 
     A tile's operations are too short to be shared between threads.
     """
