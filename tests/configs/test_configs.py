@@ -18,7 +18,7 @@ from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
-from gansfp.features import trainable
+from gansfp.features import backbones
 from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.help import DETAILS
 
@@ -50,7 +50,7 @@ def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
         return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
 
     monkeypatch.setattr(BackboneSpec, "load", load)
-    monkeypatch.setattr(trainable, "build_model", small_model)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 def task_of(experiment: str) -> str:

@@ -14,7 +14,7 @@ SIZE = 32
 def small_model(
     name: str, weights: str = "none", seed: int = 0, num_classes: int = 1000
 ) -> nn.Module:
-    """Stand for `build_model`: `monkeypatch.setattr(trainable, "build_model", small_model)`.
+    """Stand for `build_model`: `monkeypatch.setattr(backbones, "build_model", small_model)`.
 
     Transformers become 12 blocks of the width of timm's smallest one, everything else its smallest ResNet or
     EfficientNet, for images of 32x32; weights are random.

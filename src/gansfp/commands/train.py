@@ -102,7 +102,11 @@ def _fit(
         method.fit(data).save(run_folder.folder / "model")
         return True
     trainer = learned.make_trainer(
-        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=config.logger
+        config.trainer,
+        run_folder.folder,
+        callbacks=config.callbacks,
+        loggers=config.logger,
+        first=method.own_callbacks(),
     )
     learned.fit(trainer, method, data)
     return learned.leave_group(trainer)

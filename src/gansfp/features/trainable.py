@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from gansfp.errors import UserError
-from gansfp.features.backbones import build_model, feature_count
+from gansfp.features import backbones
 from gansfp.features.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -42,10 +42,10 @@ class TrainableBackbone(nn.Module):
         super().__init__()
         self.name, self.weights, self.frozen = name, str(weights), frozen
         # Drawn from the global generator: random weights differ by the seed of the run.
-        network: Any = build_model(name, "none", int(torch.randint(_SEEDS, ())))
+        network: Any = backbones.build_model(name, "none", int(torch.randint(_SEEDS, ())))
         network.reset_classifier(0)
         self.network = network.to(memory_format=torch.channels_last)
-        self.dim = feature_count(network)
+        self.dim = backbones.feature_count(network)
         self._preprocess = Preprocessing.of(network.pretrained_cfg, size)
         self.requires_grad_(not frozen)
 
@@ -57,7 +57,7 @@ class TrainableBackbone(nn.Module):
         """
         if self.weights == "none":
             return
-        loaded: Any = build_model(self.name, self.weights)
+        loaded: Any = backbones.build_model(self.name, self.weights)
         loaded.reset_classifier(0)
         self.network.load_state_dict(loaded.state_dict())
 

@@ -13,7 +13,10 @@ from gansfp.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import lightning as L
     from torch.optim import Optimizer
+
+    from gansfp.data.datamodule import BenchmarkDataModule
 
 OptimiserName = Literal["adam", "adamw", "sgd"]
 ScheduleName = Literal["constant", "cosine", "one_cycle"]
@@ -79,6 +82,22 @@ def make_schedule(
 
         return LambdaLR(optimiser, share)
     raise UserError(f"method.schedule={name}: choose {', '.join(get_args(ScheduleName))}")
+
+
+def steps_of_fit(trainer: L.Trainer, data: BenchmarkDataModule) -> int:
+    """Count the optimiser steps of a whole fit.
+
+    Not by `trainer.estimated_stepping_batches`: it makes Lightning load the training data before a
+    checkpoint's position is read, so that a fit resumed within an epoch starts that epoch again.
+
+    Args:
+        trainer: Its limits on epochs, steps and batches count.
+        data: Its training batches are counted.
+    """
+    batches, limit = len(data.train_dataloader()), trainer.limit_train_batches
+    batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    steps = math.ceil(batches / trainer.accumulate_grad_batches) * max(trainer.max_epochs or 1, 1)
+    return steps if trainer.max_steps == -1 else min(steps, trainer.max_steps)
 
 
 def optimisation(optimiser: Optimizer, schedule: LRScheduler | None) -> dict[str, Any]:

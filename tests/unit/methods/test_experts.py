@@ -8,13 +8,13 @@ from small import small_model
 from torch.nn import functional as F
 
 from gansfp.errors import UserError
-from gansfp.features import trainable
+from gansfp.features import backbones
 from gansfp.methods.experts.network import GatedAttentionFusion, MixtureOfExperts, gate_entropy
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable, "build_model", small_model)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 @pytest.fixture

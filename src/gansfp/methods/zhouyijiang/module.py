@@ -12,7 +12,7 @@ from gansfp.errors import UserError
 from gansfp.features.trainable import TrainableBackbone
 from gansfp.losses.supcon import SupCon
 from gansfp.methods.experts.network import trainable
-from gansfp.methods.optimisation import make_schedule, optimisation
+from gansfp.methods.optimisation import make_schedule, optimisation, steps_of_fit
 from gansfp.methods.pairing import compare_pairs, on_scoring_device
 from gansfp.methods.pretrained import PretrainedModule
 from gansfp.methods.zhouyijiang.network import CANet, LayerTokens
@@ -125,7 +125,7 @@ class CANetModule(PretrainedModule):
             {"params": trainable(self.network.parameters()), "lr": self.hparams["lr"]},
         ]
         optimiser = torch.optim.AdamW(groups, weight_decay=self.hparams["weight_decay"])
-        steps = int(self.trainer.estimated_stepping_batches)
+        steps = steps_of_fit(self.trainer, self.trainer.datamodule)  # type: ignore[attr-defined]
         return optimisation(
             optimiser, make_schedule("cosine", optimiser, steps, self.hparams["warmup"])
         )

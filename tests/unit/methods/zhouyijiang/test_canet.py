@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gansfp.build import instantiate
 from gansfp.data.pairs import ClassPairs
 from gansfp.errors import UserError
-from gansfp.features import trainable
+from gansfp.features import backbones
 from gansfp.methods.zhouyijiang.module import CANetModule, joint_scores
 from gansfp.methods.zhouyijiang.network import CANet, LayerGate, depth_encoding
 
@@ -24,7 +24,7 @@ Data = Any
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable, "build_model", small_model)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 @pytest.fixture
