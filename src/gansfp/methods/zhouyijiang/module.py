@@ -108,7 +108,7 @@ class CANetModule(PretrainedModule):
         contrast = self.contrast(
             torch.cat([found.real, found.synthetic]), torch.cat([used, torch.ones_like(used)])
         )
-        loss = entropy + self.hparams["supcon"] * contrast
+        loss: Tensor = entropy + self.hparams["supcon"] * contrast
         logged = {"entropy": entropy, "supcon": contrast, "loss": loss}
         self.log_dict(
             {f"train/{name}": value for name, value in logged.items()},
@@ -149,7 +149,7 @@ class CANetModule(PretrainedModule):
         rows: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """Retrieve, compare and decide; see the class and `BenchmarkModule`."""
-        tokens = outputs.detach().cpu().unflatten(1, (len(self.tokens.layers), self.tokens.width))
+        tokens = outputs.detach().cpu().view(len(outputs), len(self.tokens.layers), -1)
         synthetic = tokens[_places(output_rows, data.generated_rows)]
         _, _, labelled_similarity = self._compared(
             tokens[_places(output_rows, _labelled(data))], synthetic
