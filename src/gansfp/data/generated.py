@@ -52,9 +52,7 @@ class UnpairedImages:
         used_only: Leave the real images out that were not used.
     """
 
-    def __init__(
-        self, batch_size: int = 1, split: Split = "train", used_only: bool = True
-    ) -> None:
+    def __init__(self, batch_size: int = 1, split: Split = "train", used_only: bool = True) -> None:
         self._batch_size, self._split, self._used_only = batch_size, _checked(split), used_only
 
     def bind(self, benchmark: Benchmark, rows: NDArray[np.int64], seed: int) -> BatchPlan:

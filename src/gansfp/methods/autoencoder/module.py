@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from gansfp.data.benchmark import Benchmark
     from gansfp.data.datamodule import BenchmarkDataModule
 
     Rows = NDArray[np.int64]
@@ -96,6 +97,7 @@ class AutoencoderModule(PretrainedModule):
         self.network.to(memory_format=torch.channels_last)
         self.uses_synthetic = "nearest" if verdict == "forests" else "none"
         self.transductive = verdict == "clusters"
+        self._described: tuple[Benchmark, dict[int, Array]] | None = None
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Compute the error of restored synthetic images."""
@@ -153,22 +155,25 @@ class AutoencoderModule(PretrainedModule):
         self, known: Array, output_rows: Rows, data: BenchmarkDataModule, rows: Rows
     ) -> Array:
         chosen: Any = self.hparams
-        forests = TwoForests(
-            chosen["trees"], chosen["top"], chosen["second_trees"], chosen["seed"]
-        )
-        described = [
-            _describe(known[np.searchsorted(output_rows, wanted)], data, wanted)
-            for wanted in (data.fit_rows, data.generated_rows, rows)
-        ]
+        forests = TwoForests(chosen["trees"], chosen["top"], chosen["second_trees"], chosen["seed"])
+        handcrafted = self._handcrafted(data.benchmark, output_rows)
+        described = []
+        for wanted in (data.fit_rows, data.generated_rows, rows):
+            places = np.searchsorted(output_rows, wanted)
+            described.append(Described(known[places, :-1], known[places, -1], handcrafted[places]))
         forests.fit(described[0], data.benchmark.targets(data.fit_rows), described[1])
         return forests.score(described[2])
 
-
-def _describe(outputs: Array, data: BenchmarkDataModule, rows: Rows) -> Described:
-    """Put the handcrafted descriptors beside latents and errors, block by block."""
-    blocks = range(0, len(rows), _BLOCK)
-    made = [descriptors(data.benchmark.images(rows[start : start + _BLOCK])) for start in blocks]
-    return Described(outputs[:, :-1], outputs[:, -1], np.concatenate(made))
+    def _handcrafted(self, benchmark: Benchmark, rows: Rows) -> Array:
+        """Describe images block by block, each image of a benchmark once."""
+        if self._described is None or self._described[0] is not benchmark:
+            self._described = (benchmark, {})
+        made = self._described[1]
+        missing = np.array([row for row in rows.tolist() if row not in made], dtype=np.int64)
+        for start in range(0, len(missing), _BLOCK):
+            block = missing[start : start + _BLOCK]
+            made.update(zip(block.tolist(), descriptors(benchmark.images(block)), strict=True))
+        return np.stack([made[row] for row in rows.tolist()])
 
 
 def _pool(data: BenchmarkDataModule) -> Rows:
