@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -189,7 +190,7 @@ class ResidualBlock(nn.Module):
 def _rising(channels: Sequence[int], residual: bool = True) -> list[nn.Module]:
     """Double the side from each number of channels to the next."""
     layers: list[nn.Module] = []
-    for inside, outside in zip(channels[:-1], channels[1:], strict=True):
+    for inside, outside in pairwise(channels):
         layers.append(nn.ConvTranspose2d(inside, outside, 4, stride=2, padding=1))
         layers.append(ResidualBlock(outside) if residual else nn.LeakyReLU(SLOPE))
     return layers
