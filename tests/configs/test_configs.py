@@ -18,6 +18,7 @@ from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
+from gansfp.evaluation import published
 from gansfp.features import backbones
 from gansfp.features.backbones import Backbone, BackboneSpec
 from gansfp.help import DETAILS
@@ -29,6 +30,8 @@ EXPERIMENTS = sorted(
 )
 SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
 README = CONF.parent / "README.md"
+FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
+               "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +73,17 @@ def test_an_experiment_takes_its_debug_step(
              "evaluator.permutations=50", f"data.root={toys[task_of(experiment)]}"]  # fmt: skip
     if "autoencoder" in experiment:
         words.append("method.size=32")
+    ensemble = "/method: ensemble" in (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    words += FEW_MEMBERS if ensemble else []
     monkeypatch.setattr(sys, "argv", ["gansfp", *words])
     cli.main()
-    (result,) = in_folder.rglob("result.json")
-    assert json.loads(result.read_text())["test"]["n"] >= 200
+    results = [path for path in in_folder.rglob("result.json") if slug(experiment) in str(path)]
+    assert len(results) == 1
+    assert json.loads(results[0].read_text())["test"]["n"] >= 200
+
+
+def slug(experiment: str) -> str:
+    return experiment.replace("/", "-") + "-s0-"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -89,6 +99,18 @@ def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
     plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
     names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
     assert set(names) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("table", ["table3"])
+def test_the_sweep_of_a_table_has_all_of_its_recipes(table: str) -> None:
+    plain = yaml.safe_load((CONF / "sweep" / f"{table}.yaml").read_text())
+    names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
+    assert sorted(names) == [name for name in EXPERIMENTS if name.startswith(f"{table}/")]
+
+
+def test_every_described_run_of_table_3_has_a_recipe() -> None:
+    runs = {name.split("/")[1].split("_")[0] for name in EXPERIMENTS if name.startswith("table3/")}
+    assert runs == {row.run for row in published.table3() if row.alias_of is None}
 
 
 @pytest.mark.parametrize("source", sorted(p.stem for p in (CONF / "source").glob("*.yaml")))

@@ -26,13 +26,26 @@ logger = logging.getLogger(__name__)
 CHOICES = "weights=lite (EfficientNet-Lite 0/1/2, no download), none, or the path of a file"
 
 
+STAND_INS = {
+    "efficientnet_b0": "tf_efficientnet_lite0",
+    "efficientnet_b1": "tf_efficientnet_lite1",
+    "efficientnet_b2": "tf_efficientnet_lite2",
+    "resnet18": "tf_efficientnet_lite0",
+    "resnet50": "tf_efficientnet_lite0",
+    "mobilenetv2_100": "tf_efficientnet_lite0",
+    "densenet121": "tf_efficientnet_lite0",
+}
+"""Networks of recipes, and what takes their place with `weights=lite`."""
+
+
 @dataclass(frozen=True)
 class BackboneSpec:
     """A backbone by name, in plain values; what configuration and saved methods hold.
 
     Attributes:
         name: A timm model, with or without its pretrained tag.
-        weights: `lite`, `imagenet`, `none`, or the path of a .safetensors or torch file.
+        weights: `lite` (where the network has none of these, one of `STAND_INS` takes its place),
+            `imagenet`, `none`, or the path of a .safetensors or torch file.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, ...
         bf16: Autocast to bfloat16; None: on a GPU only, since CPU features should repeat exactly.
         seed: Seed of the random weights of `none`.
@@ -52,6 +65,13 @@ class BackboneSpec:
     normalisation: str = "native"
     interpolation: Interpolation = "bicubic"
     antialias: bool = True
+
+    def __post_init__(self) -> None:
+        """Let a network with EfficientNet-Lite weights stand in where that is asked for."""
+        family = self.name.removeprefix("tf_").split(".")[0]
+        if self.weights == "lite" and family in STAND_INS:
+            logger.info("weights=lite: %s stands in for %s", STAND_INS[family], self.name)
+            object.__setattr__(self, "name", STAND_INS[family])
 
     def load(self) -> Backbone:
         """Build the network; see `load_backbone`."""

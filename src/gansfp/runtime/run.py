@@ -35,6 +35,7 @@ OUTSIDE_THE_HASH = (
     "force",
     "trust",
     "source_phrases",
+    "networks",  # its values are in the nodes that they go to
 )
 
 
