@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+logger = logging.getLogger(__name__)
+
 _SEEDS = 1 << 31
 
 
@@ -27,8 +30,10 @@ class TrainableBackbone(nn.Module):
 
     Args:
         name: A timm model, for instance `resnet50`.
-        weights: `imagenet`, `lite`, `none` or a file (see `gansfp.features.backbones`).
-        size: Side of the network's input, pixels; None: that of its weights.
+        weights: `imagenet`, `lite`, `none` or a file (see `gansfp.features.backbones`). With
+            `lite`, transformers start at random: there are no such weights to stand in.
+        size: Side of the network's input, pixels; None, and networks of a fixed size: that of its
+            weights.
         frozen: Keep the weights and the statistics of its batch norms.
 
     Attributes:
@@ -40,14 +45,18 @@ class TrainableBackbone(nn.Module):
         self, name: str, weights: str = "imagenet", size: int | None = None, frozen: bool = False
     ) -> None:
         super().__init__()
-        self.name, self.weights, self.frozen = name, str(weights), frozen
+        spec = backbones.BackboneSpec(name, str(weights))  # may let another network stand in
+        self.name, self.weights, self.frozen = spec.name, spec.weights, frozen
         # Drawn from the global generator: random weights differ by the seed of the run.
-        network: Any = backbones.build_model(name, "none", int(torch.randint(_SEEDS, ())))
+        network: Any = backbones.build_model(self.name, "none", int(torch.randint(_SEEDS, ())))
         network.reset_classifier(0)
         self.network = network.to(memory_format=torch.channels_last)
+        if network.pretrained_cfg.get("fixed_input_size"):
+            size = None
         self.dim = backbones.feature_count(network)
         self._preprocess = Preprocessing.of(network.pretrained_cfg, size)
         self.requires_grad_(not frozen)
+        self.train()
 
     def load_pretrained(self) -> None:
         """Read the weights that were asked for.
@@ -57,9 +66,16 @@ class TrainableBackbone(nn.Module):
         """
         if self.weights == "none":
             return
+        if self.weights == "lite" and self._is_transformer:
+            logger.info("weights=lite: %s has none and starts at random", self.name)
+            return
         loaded: Any = backbones.build_model(self.name, self.weights)
         loaded.reset_classifier(0)
         self.network.load_state_dict(loaded.state_dict())
+
+    @property
+    def _is_transformer(self) -> bool:
+        return bool(getattr(self.network, "num_prefix_tokens", 0))
 
     def train(self, mode: bool = True) -> TrainableBackbone:
         """Switch the mode; a frozen network stays in evaluation."""
@@ -113,7 +129,7 @@ class TrainableBackbone(nn.Module):
             UserError: The network is none.
         """
         depth = len(getattr(self.network, "blocks", ()))
-        if not depth or not getattr(self.network, "num_prefix_tokens", 0):
+        if not depth or not self._is_transformer:
             raise UserError(f"backbone {self.name}: has no class token; take a vision transformer")
         return depth
 
