@@ -76,7 +76,9 @@ def gradient_penalty(
     weight = share.view(-1, 1, 1, 1)
     mixed = (weight * real + (1 - weight) * translated).detach().requires_grad_()
     (slope,) = torch.autograd.grad(judge(mixed).sum(), mixed, create_graph=True)
-    return (at_least_single(slope).flatten(1).norm(dim=1) - 1).square().mean()
+    steepness = at_least_single(slope).flatten(1).norm(dim=1)
+    penalty: Tensor = (steepness - 1).square().mean()
+    return penalty
 
 
 def grey_histogram(images: Tensor, bins: int = 100) -> Tensor:

@@ -155,7 +155,8 @@ class DCLGANModule(BenchmarkModule):
         share = torch.rand(len(real), generator=chance, device=real.device).to(real.dtype)
         entropy = adversarial(judge(real)[0], True) + adversarial(judge(translated)[0], False)
         penalty = gradient_penalty(lambda mixed: judge(mixed)[0], real, translated, share)
-        return entropy + self.hparams["loss_weights"]["penalty"] * penalty
+        loss: Tensor = entropy + self.hparams["loss_weights"]["penalty"] * penalty
+        return loss
 
     def generator_loss(
         self, real: Tensor, translated: Tensor, maps: list[Tensor], chance: torch.Generator
