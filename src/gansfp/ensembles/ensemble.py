@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from gansfp.arguments import quote
-from gansfp.ensembles import members as running
+from gansfp.ensembles.launching import launch, refuse_script_ddp
+from gansfp.ensembles.members import plan, write_out
 from gansfp.ensembles.pseudo_labels import run_rounds
 from gansfp.ensembles.record import FILE, Record, Round, Voter
 from gansfp.ensembles.voting import vote
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gansfp.data.datamodule import BenchmarkDataModule
+    from gansfp.ensembles.members import Member
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +83,7 @@ class Ensemble(Estimator):
             raise UserError(
                 f"method.rounds={rounds}, agreement={agreement}: give rounds from 0, and a share"
             )
-        self._members = running.write_out(members, backbones, grid)
+        self._members = write_out(members, backbones, grid)
         self._replicas, self._drop_worst, self._bar = replicas, drop_worst, bar
         self._rounds, self._agreement = rounds, agreement
         self._overrides = shlex.split(overrides or "")
@@ -96,8 +98,9 @@ class Ensemble(Estimator):
             run: Its folder; pseudo-labels are written there.
 
         Raises:
-            UserError: A member fails.
+            UserError: A member fails, or the Trainer cannot be theirs.
         """
+        refuse_script_ddp(config)
         folder = run.folder / "rounds"
         fit_round = partial(self._round, config)
         self.record = run_rounds(fit_round, self._rounds, self._agreement, folder)
@@ -111,8 +114,8 @@ class Ensemble(Estimator):
         extra = []
         if pseudo_labels is not None:
             extra = [f"data.pseudo_labels={quote(str(pseudo_labels))}"]
-        planned = running.plan(config, self._members, seeds, [*self._overrides, *extra])
-        running.launch(planned)
+        planned = plan(config, self._members, seeds, [*self._overrides, *extra])
+        launch(planned)
         voters = [Voter.of(member.run, member.words, member.plain) for member in planned]
         voters += [Voter.of(run) for run in self._finished(str(config.task), planned)]
         found = Round(number, voters)
@@ -124,7 +127,7 @@ class Ensemble(Estimator):
             )  # fmt: skip
         return found
 
-    def _finished(self, task: str, planned: Sequence[running.Member]) -> list[Run]:
+    def _finished(self, task: str, planned: Sequence[Member]) -> list[Run]:
         """Find the runs of `method.runs`, without ensembles."""
         known = {member.run.folder.resolve() for member in planned}
         found = []

@@ -1,37 +1,24 @@
-"""Members of an ensemble: ordinary runs, composed from recipes, run where they are missing."""
+"""Members of an ensemble: ordinary runs, composed from recipes."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 import shlex
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gansfp.arguments import to_hydra
-from gansfp.cli import config_folder
-from gansfp.errors import UserError
-from gansfp.jobs import Jobs, SweepFailed
-from gansfp.runtime import settings
-from gansfp.runtime.claims import claim_stands
+from gansfp.ensembles.composing import compose_run, own_hydra
 from gansfp.runtime.run import Run
 
 if TYPE_CHECKING:
-    from hydra._internal.hydra import Hydra
     from omegaconf import DictConfig
-
-log = logging.getLogger(__name__)
 
 # What an ensemble's own command line says of itself and not of its members.
 OWN_KEYS = (
     "experiment", "sweep", "method", "force", "seed", "published_run", "experiment_name",
     "objective", "data.pseudo_labels",
 )  # fmt: skip
-POLL_SECONDS = 10.0
 SPLIT_KEYS = ("folds", "fold", "holdout", "sequester", "split_seed")
 """Members share the splits of the ensemble, so that their tables speak of the same images."""
 
@@ -117,7 +104,7 @@ class _Composer:
     def __init__(self, config: DictConfig, extra: Sequence[str]) -> None:
         self._config = config
         self._extra = tuple(extra)
-        self._hydra = _hydra()
+        self._hydra = own_hydra()
         self._known: dict[tuple[str, ...], tuple[DictConfig, Run]] = {}
 
     def member(self, recipe: Recipe, seed: int) -> Member:
@@ -142,48 +129,8 @@ class _Composer:
 
     def _composed(self, words: tuple[str, ...]) -> tuple[DictConfig, Run]:
         if words not in self._known:
-            self._known[words] = _run_of(self._hydra, words)
+            self._known[words] = compose_run(self._hydra, words)
         return self._known[words]
-
-
-def launch(members: Sequence[Member]) -> None:
-    """Run the members that are not finished, by the launcher of the command line.
-
-    In a sweep an ensemble is a job itself; its members then run in it, one after another. A member
-    that another process is at work on is waited for.
-
-    Raises:
-        UserError: A member failed.
-    """
-    missing = _unfinished(members)
-    log.info("%d members, %d of them to run", len(members), len(missing))
-    while missing:
-        free = [member for member in missing if not claim_stands(member.run.folder)]
-        if free:
-            _launch(free)
-        else:
-            log.info("waiting for %s, which is run elsewhere", missing[0].run.folder)
-            time.sleep(POLL_SECONDS)
-        missing = _unfinished(missing)
-
-
-def _launch(members: Sequence[Member]) -> None:
-    jobs = Jobs("train", list(sys.argv), sweep=True)
-    with _same_log_handlers():
-        _launcher(_hydra(), jobs).launch([list(member.words) for member in members], 0)
-    failures: SweepFailed | None = None
-    try:
-        jobs.conclude()
-    except SweepFailed as failed:
-        failures = failed
-    left = [m.run.folder for m in _unfinished(members) if not claim_stands(m.run.folder)]
-    if left:
-        said = failures or f"{left[0]}: no result"
-        raise UserError(f"members failed; the same command goes on with them\n{said}") from failures
-
-
-def _unfinished(members: Sequence[Member]) -> list[Member]:
-    return [member for member in members if member.run.result is None]
 
 
 def passed_on() -> list[str]:
@@ -197,79 +144,3 @@ def passed_on() -> list[str]:
         for word in HydraConfig.get().overrides.task
         if not any(word.lstrip("+~").startswith((f"{k}=", f"{k}.", f"{k}@")) for k in OWN_KEYS)
     ]
-
-
-def _launcher_words() -> list[str]:
-    """Take the launcher over from a command line without -m; a sweep has used it already."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    own = to_hydra("train", [])  # the user's own config folder
-    if not HydraConfig.initialized():
-        return own
-    hydra = HydraConfig.get()
-    given = [word for word in hydra.overrides.hydra if not word.startswith("hydra.mode=")]
-    if hydra.mode == RunMode.MULTIRUN:
-        given = [word for word in given if word.startswith("hydra.searchpath=")]
-    return given if any(word.startswith("hydra.searchpath=") for word in given) else [*given, *own]
-
-
-def _launcher(hydra: Hydra, jobs: Jobs) -> Any:
-    from hydra._internal.callbacks import Callbacks
-    from hydra.core.plugins import Plugins
-    from hydra.types import HydraContext, RunMode
-
-    sweep = hydra.compose_config("train", _launcher_words(), RunMode.MULTIRUN, False, False)
-    context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(sweep))
-    return Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=jobs.run, config=sweep
-    )
-
-
-def _run_of(hydra: Hydra, words: Sequence[str]) -> tuple[DictConfig, Run]:
-    """Compose a member: its configuration, and the folder that it writes."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import open_dict
-
-    from gansfp.hydra_errors import reword
-
-    try:
-        config = hydra.compose_config(
-            "train", [*_launcher_words(), *words], RunMode.RUN, False, False
-        )
-    except Exception as error:
-        worded = reword(error, "train", list(words))
-        if worded is None:
-            raise
-        raise UserError(f"method.members: {worded}") from error
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
-    try:
-        with open_dict(config):
-            del config["hydra"]
-        settings.name_experiment(config)
-        return config, Run.of(config)
-    finally:
-        HydraConfig.instance().cfg = before
-
-
-def _hydra() -> Hydra:
-    """Make a Hydra of our own: a job of a cluster has none, and the running one is busy."""
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-    from hydra._internal.hydra import Hydra
-    from hydra._internal.utils import create_config_search_path
-
-    search_path = create_config_search_path(str(config_folder()))
-    return Hydra("gansfp", ConfigLoaderImpl(search_path))
-
-
-@contextmanager
-def _same_log_handlers() -> Iterator[None]:
-    """Put the handlers of the log back, which Hydra sets anew for each job."""
-    root = logging.getLogger()
-    before = list(root.handlers)
-    try:
-        yield
-    finally:
-        root.handlers[:] = before

@@ -162,7 +162,7 @@ def test_a_member_that_runs_elsewhere_is_waited_for(
         (busy / "kept.json").rename(busy / "result.json")
         claim.__exit__(None, None, None)
 
-    monkeypatch.setattr("gansfp.ensembles.members.time.sleep", finish_elsewhere)
+    monkeypatch.setattr("gansfp.ensembles.launching.time.sleep", finish_elsewhere)
     assert gansfp(*VOTE) == [run.name]
 
 
@@ -170,6 +170,13 @@ def test_a_member_that_does_not_compose_is_named(gansfp, capsys) -> None:
     with pytest.raises(SystemExit):
         gansfp(*VOTE[:-1], "method.overrides='method.kk=3'")
     assert "method.members: method.kk" in capsys.readouterr().err
+
+
+def test_ddp_by_script_is_refused_and_names_the_cures(gansfp, capsys) -> None:
+    with pytest.raises(SystemExit):
+        gansfp(*VOTE, "trainer=ddp")
+    assert "take trainer=ddp_spawn" in capsys.readouterr().err
+    assert len(gansfp(*VOTE, "trainer=ddp_spawn")) == 4  # nothing here is trained
 
 
 def test_pseudo_labels_reach_the_members_and_say_so(gansfp, in_folder: Path) -> None:
