@@ -11,16 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
+from planted import small_backbone
 from small import small_model
-from torch import nn
 
 from gansfp import build, cli, config
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.evaluation import published
 from gansfp.features import backbones
-from gansfp.features.backbones import Backbone, BackboneSpec
+from gansfp.features.backbones import BackboneSpec
 from gansfp.help import DETAILS
 
 CONF = cli.config_folder()
@@ -44,15 +43,8 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a pooled 3-channel mean in the place of every pretrained network."""
-
-    def load(spec: BackboneSpec) -> Backbone:
-        torch.manual_seed(0)
-        net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        third = (0.5, 0.5, 0.5)
-        return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
-
-    monkeypatch.setattr(BackboneSpec, "load", load)
+    """Put two random convolutions in the place of every pretrained network."""
+    monkeypatch.setattr(BackboneSpec, "load", small_backbone)
     monkeypatch.setattr(backbones, "build_model", small_model)
 
 

@@ -16,8 +16,8 @@ def small_model(
 ) -> nn.Module:
     """Stand for `build_model`: `monkeypatch.setattr(backbones, "build_model", small_model)`.
 
-    Transformers become 12 blocks of the width of timm's smallest one, everything else its smallest ResNet or
-    EfficientNet, for images of 32x32; weights are random.
+    Transformers become 12 blocks of the width of timm's smallest one, everything else its smallest
+    ResNet or EfficientNet, for images of 32x32; weights are random.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,7 +1,7 @@
 """Every sheet of a published run: against the configuration, and against what is built from it.
 
 A sheet is copied by hand from the source. Its `config` holds keys of the composed configuration,
-its `built` attributes of the built `method`, `data` and `decision`, and its `phrases` name, for each
+its `built` attributes of the built `method`, `data` and `decision`. Its `phrases` name, for each
 phrase of the source that the recipe lists in `source_phrases`, where it is shown to hold: keys of
 `config` or `built`, or a test as `tests/....py::test_name`.
 """
@@ -9,6 +9,7 @@ phrase of the source that the recipe lists in `source_phrases`, where it is show
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,13 @@ import pytest
 import torch
 import yaml
 from omegaconf import OmegaConf
-from planted import composed
+from planted import composed as compose
 
 from gansfp import build
 from gansfp.evaluation.published import published_run
 
 ROOT = Path(__file__).parents[2]
+composed = cache(compose)
 SHEETS = {
     p.stem: yaml.safe_load(p.read_text()) for p in sorted((ROOT / "tests/recipes").glob("*.yaml"))
 }

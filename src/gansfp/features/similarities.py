@@ -195,11 +195,10 @@ def _mean_over_filters(
     left: Images,
     right: Images,
 ) -> Matrix:
-    total: Matrix | None = None
     names = filters or ("none",)
-    for name in names:
-        part = compare(enhance(left, name), enhance(right, name))
-        total = part if total is None else total + part
+    total = compare(enhance(left, names[0]), enhance(right, names[0]))
+    for name in names[1:]:
+        total += compare(enhance(left, name), enhance(right, name))
     return np.asarray(total / np.float32(len(names)), dtype=np.float32)
 
 

@@ -53,15 +53,16 @@ def statistic(matrix: NDArray[np.float32], name: Statistic, top: int = 5) -> Arr
         k = min(top, matrix.shape[1])
         largest = np.partition(matrix, matrix.shape[1] - k, axis=1)[:, -k:]
         return np.asarray(largest.mean(axis=1, dtype=np.float64))
-    best = matrix.max(axis=1).astype(np.float64)
+    best: Array = matrix.max(axis=1).astype(np.float64)
     if name == "sigmoid":
         return np.asarray(1 / (1 + np.exp(-7 * (best - 0.5))))
     if name == "max":
         return best
     winner = matrix.argmax(axis=0)
     if name == "count":
-        return np.bincount(winner, minlength=len(matrix)).astype(np.float64)
-    chosen = best - _NEVER_CHOSEN
+        counts: Array = np.bincount(winner, minlength=len(matrix)).astype(np.float64)
+        return counts
+    chosen: Array = best - _NEVER_CHOSEN
     np.maximum.at(chosen, winner, matrix.max(axis=0).astype(np.float64))
     return chosen
 

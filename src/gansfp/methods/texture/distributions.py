@@ -23,7 +23,7 @@ def texture_quantiles(images: NDArray[np.uint8], quantiles: int = QUANTILES) -> 
     """Describe each image by the quantiles of its local numbers.
 
     Grey level; magnitude of the Sobel gradient; absolute Laplacian; standard deviation in a 5x5
-    window; gradient after a Gaussian of 2 pixels. Quantile i is that of level (i + 1/2) / quantiles.
+    window; gradient after a Gaussian of 2 pixels. Quantile i is at (i + 1/2) / quantiles.
 
     Args:
         images: Shape (N, H, W).

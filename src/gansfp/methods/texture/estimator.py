@@ -64,7 +64,7 @@ class TextureDistance(Estimator):
             raise RuntimeError("predict before fit")
         described = texture_quantiles(data.benchmark.images(rows), self.quantiles)
         distance = wasserstein(described, self._learnt["centre"]) / self._learnt["scale"]
-        return -distance.mean(axis=1)
+        return np.asarray(-distance.mean(axis=1))
 
     def save(self, folder: Path) -> None:
         """Write the synthetic images' distributions."""
