@@ -29,6 +29,8 @@ usage: gansfp train [DIR] experiment=NAME [key=value ...]
 
   experiment=NAME    a recipe of conf/experiment, such as table2/1696_siamese
   data.root=DIR      the benchmark; data.train_dir, data.test_dir where they lie apart
+  data.root=embedded:membership/ddpm_long  one that comes with gansfp; also ddpm_short, gan, null,
+                     and embedded:attribution/one_population
   task=... method=... decision=...   without a recipe: choose the parts yourself
   seed=0             seeds everything
   study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH
