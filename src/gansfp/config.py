@@ -43,6 +43,7 @@ class Train(Base):
     force: bool = False
     truth: str | None = None
     objective: str | None = None
+    networks: Any = None
     data: Any = None
     method: Any = None
     decision: Any = None
@@ -50,6 +51,11 @@ class Train(Base):
     trainer: Any = None
     callbacks: Any = None
     logger: Any = None
+
+
+@dataclass
+class Ensemble(Train):
+    """`gansfp ensemble`: finished runs vote."""
 
 
 @dataclass
@@ -102,11 +108,13 @@ class Report(Base):
     """`gansfp report`."""
 
     dir: str = "runs"
+    members: bool = False
 
 
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
+    "ensemble": Ensemble,
     "predict": Predict,
     "score": Score,
     "forge": Forge,
@@ -126,7 +134,7 @@ def check(config: DictConfig) -> None:
         UserError: Names the key, and what was probably meant.
     """
     schema = SCHEMAS[str(config.command)]
-    _require(config, needs_data=schema in (Train, Inspect))
+    _require(config, needs_data=schema in (Train, Ensemble, Inspect))
     known = {item.name for item in fields(schema)}
     for key in config:
         if key not in known and key != "hydra":

@@ -14,16 +14,16 @@ SIZE = 32
 def small_model(
     name: str, weights: str = "none", seed: int = 0, num_classes: int = 1000
 ) -> nn.Module:
-    """Stand for `build_model`: `monkeypatch.setattr(trainable, "build_model", small_model)`.
+    """Stand for `build_model`: `monkeypatch.setattr(backbones, "build_model", small_model)`.
 
-    Transformers become two blocks of timm's smallest one, everything else its smallest ResNet or
-    EfficientNet, for images of 32x32; weights are random.
+    Transformers become 12 blocks of the width of timm's smallest one, everything else its smallest
+    ResNet or EfficientNet, for images of 32x32; weights are random.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model: Any
         if "vit" in name:
-            model = timm.create_model("test_vit", img_size=SIZE, patch_size=8, depth=4)
+            model = timm.create_model("test_vit", img_size=SIZE, patch_size=8, depth=12)
         else:
             kind = "test_efficientnet" if "efficientnet" in name else "test_resnet"
             model = timm.create_model(kind)

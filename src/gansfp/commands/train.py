@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from gansfp import build
+from gansfp.ensembles.ensemble import Ensemble
 from gansfp.errors import UserError
 from gansfp.methods.base import BenchmarkModule, Estimator
 from gansfp.runtime import learned, settings
@@ -98,11 +99,17 @@ def _fit(
     method: BenchmarkModule | Estimator,
 ) -> bool:
     """Fit the method; True on the process that goes on to predict."""
+    if isinstance(method, Ensemble):
+        method.gather(config, run_folder)
     if isinstance(method, Estimator):
         method.fit(data).save(run_folder.folder / "model")
         return True
     trainer = learned.make_trainer(
-        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=config.logger
+        config.trainer,
+        run_folder.folder,
+        callbacks=config.callbacks,
+        loggers=config.logger,
+        first=method.own_callbacks(),
     )
     learned.fit(trainer, method, data)
     return learned.leave_group(trainer)

@@ -36,3 +36,18 @@ def gather_batch(local: Tensor) -> Tensor:
         parts = [torch.empty_like(local) for _ in range(distributed.get_world_size())]
         distributed.all_gather(parts, local.contiguous())
     return torch.stack(parts, dim=1).flatten(0, 1)
+
+
+def mean_of_processes(tensors: list[Tensor]) -> list[Tensor]:
+    """Average tensors over all processes, in place of what DDP does for a single loss.
+
+    Args:
+        tensors: Of equal shapes everywhere, such as gradients that were taken by hand.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return tensors
+    world = distributed.get_world_size()
+    for tensor in tensors:
+        distributed.all_reduce(tensor)
+        tensor /= world
+    return tensors

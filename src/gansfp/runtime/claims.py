@@ -129,6 +129,12 @@ def _identity(token: str) -> dict[str, Any]:
     }
 
 
+def claim_stands(folder: Path) -> bool:
+    """Tell whether somebody alive is at work in a folder."""
+    path = folder / CLAIM
+    return path.exists() and _is_alive(read_json(path) or {}, path)
+
+
 def _is_alive(holder: dict[str, Any], path: Path) -> bool:
     """Decide whether a claim still stands.
 

@@ -17,6 +17,8 @@ from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from omegaconf import DictConfig
 
@@ -27,7 +29,12 @@ log = logging.getLogger(__name__)
 
 
 def make_trainer(
-    config: DictConfig, folder: Path, *, callbacks: Any = None, loggers: Any = None
+    config: DictConfig,
+    folder: Path,
+    *,
+    callbacks: Any = None,
+    loggers: Any = None,
+    first: Sequence[L.Callback] = (),
 ) -> L.Trainer:
     """Build the Trainer of a fit in `folder`.
 
@@ -36,6 +43,7 @@ def make_trainer(
         folder: Where checkpoints and metrics go.
         callbacks: The `callbacks` node, a mapping of nodes.
         loggers: The `logger` node, a mapping of nodes.
+        first: Callbacks that act before those.
 
     Raises:
         UserError: This machine cannot run it.
@@ -45,7 +53,7 @@ def make_trainer(
     trainer: L.Trainer = instantiate(
         config,
         default_root_dir=str(folder),
-        callbacks=instantiate_all(callbacks),
+        callbacks=[*first, *instantiate_all(callbacks)],
         logger=built or False,
         plugins=[AtomicCheckpointIO()],
         enable_checkpointing=False,  # the resume callback writes the only checkpoint

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
+from fitting import predicted, quiet_trainer
 from small import small_model
 from torch.nn import functional as F
 
+from gansfp.data.pairs import Images
 from gansfp.errors import UserError
-from gansfp.features import trainable
+from gansfp.features import backbones
+from gansfp.methods.experts.module import ExpertsModule
 from gansfp.methods.experts.network import GatedAttentionFusion, MixtureOfExperts, gate_entropy
 
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable, "build_model", small_model)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 @pytest.fixture
@@ -100,3 +106,56 @@ def test_impossible_values_name_their_key() -> None:
         GatedAttentionFusion([3, 4], width=96, heads=7)
     with pytest.raises(UserError, match=r"method.experts=resnet50: give a list"):
         MixtureOfExperts("resnet50", "none")
+
+
+def _classifier(data: Any, **options: Any) -> ExpertsModule:
+    torch.manual_seed(0)
+    benchmark = data.benchmark
+    small = {"weights": "none", "width": 16, "gate_hidden": 8}
+    classes = list(benchmark.classes) or None
+    return ExpertsModule(task=benchmark.task, classes=classes, **{**small, **options})
+
+
+def test_frozen_transfer_trains_the_head_alone(membership: Any) -> None:
+    membership._sampling = Images(batch_size=6)
+    module = _classifier(membership, experts=["resnetv2_50"], frozen=True, hidden=[8], lr=1e-2)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    trainer = quiet_trainer(max_epochs=2)
+    trainer.fit(module, membership)
+    moved = {n for n, value in module.state_dict().items() if not torch.equal(value, before[n])}
+    assert moved
+    assert all(name.startswith("head.") for name in moved)
+    (optimiser,) = trainer.optimizers
+    assert type(optimiser) is torch.optim.AdamW
+    assert len(optimiser.param_groups) == 1
+
+
+@pytest.mark.parametrize("task", ["membership", "attribution"])
+def test_experts_classify_in_both_tasks(task: str, request: pytest.FixtureRequest) -> None:
+    data = request.getfixturevalue(task)
+    benchmark = data.benchmark
+    rows = np.concatenate([benchmark.candidates("train"), benchmark.candidates("test")])
+    bright = {}
+    for row in rows:  # each class has a grey level of its own, test images go round the classes
+        label = benchmark.labels(np.array([row]))[0]
+        names = list(benchmark.classes) or ["not_used", "used"]
+        kind = names.index(label) if label else int(row) % len(names)
+        bright[int(row)] = kind
+        noise = np.random.default_rng(row).integers(-9, 10, (8, 8))
+        benchmark.store.pixels[row] = 40 + 80 * kind + noise
+    role = "generated" if task == "attribution" else None
+    data._sampling = Images(batch_size=12, role=role)
+    module = _classifier(data, experts=["resnet50", "efficientnet_b0"], lr=3e-3, backbone_lr=3e-3)
+    trainer = quiet_trainer(max_epochs=25)
+    trainer.fit(module, data)
+    rates = [group["lr"] for group in trainer.optimizers[0].param_groups]
+    assert rates == [3e-3, 3e-3]
+    test = benchmark.candidates("test")
+    got = predicted(module, data, test)
+    truth = np.array([bright[int(row)] for row in test])
+    if task == "membership":
+        assert got.shape == truth.shape
+        assert got[truth == 1].min() > got[truth == 0].max()
+    else:
+        np.testing.assert_allclose(got.sum(axis=1), 1)
+        assert (got.argmax(axis=1) == truth).mean() > 0.8

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gansfp.build import instantiate
 from gansfp.data.augment import Augment, geometry
 from gansfp.errors import UserError
-from gansfp.features import trainable
+from gansfp.features import backbones
 from gansfp.methods.taozi.module import BUGS, TaoziModule
 from gansfp.methods.taozi.sampling import CandidatePools
 
@@ -27,7 +27,7 @@ EXPERTS = ["resnet50", "efficientnet_b0", VIT]
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainable, "build_model", small_model)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 @pytest.fixture
@@ -255,7 +255,7 @@ def test_a_checkpoint_needs_no_pretrained_weights(
         asked.append(weights)
         return small_model(name, "none", 7 if weights == "imagenet" else seed, num_classes)
 
-    monkeypatch.setattr(trainable, "build_model", build)
+    monkeypatch.setattr(backbones, "build_model", build)
     module = _module(weights="imagenet", lr=0.0, backbone_lr=0.0)
     trainer = quiet_trainer(max_steps=2)
     trainer.fit(module, data)
