@@ -37,6 +37,7 @@ class Train(Base):
     task: str = MISSING
     experiment_name: str | None = None
     published_run: str | None = None
+    source_phrases: list[str] = field(default_factory=list)
     study: str = "default"
     seed: int = 0
     force: bool = False

@@ -149,6 +149,29 @@ class Backbone:
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             return self.module(x).float()  # type: ignore[no-any-return]
 
+    @torch.inference_mode()
+    def maps(self, images: Tensor) -> Tensor:
+        """Compute the last feature maps of grey images, before pooling.
+
+        Args:
+            images: uint8, shape (B, H, W).
+
+        Returns:
+            float32, shape (B, channels, h, w), on the backbone's device.
+
+        Raises:
+            UserError: The network has tokens instead of maps.
+        """
+        x = self.preprocess(images.to(self.device, non_blocking=True))
+        network: Any = self.module
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            maps: Tensor = network.forward_features(x).float()
+        if maps.ndim != 4:
+            raise UserError(
+                f"backbone {self.name}: it has no feature maps; take a convolutional one"
+            )
+        return maps
+
 
 def load_backbone(
     name: str,

@@ -34,6 +34,7 @@ OUTSIDE_THE_HASH = (
     "experiment_name",
     "force",
     "trust",
+    "source_phrases",
     "networks",  # its values are in the nodes that they go to
 )
 

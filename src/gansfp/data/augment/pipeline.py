@@ -72,17 +72,28 @@ class Augment:
         """Augment the columns of a batch: each, and each view of it, by numbers of its own.
 
         Args:
-            images: Images by name, each of shape (B, H, W).
+            images: Images by name, each of shape (B, H, W) or, with several images at a place of
+                the batch, (B, P, H, W).
             keys: int64, shape (B,).
 
         Returns:
             "image" as "image" and, with more views, "image_2", ...
         """
         return {
-            name if view == 0 else f"{name}_{view + 1}": self(pixels, derive(keys, column), view)
+            name if view == 0 else f"{name}_{view + 1}": self._several(
+                pixels, derive(keys, column), view
+            )
             for column, (name, pixels) in enumerate(images.items())
             for view in range(self.views)
         }
+
+    def _several(self, images: Tensor, keys: Tensor, view: int) -> Tensor:
+        """Augment (B, H, W), or (B, P, H, W) with numbers of its own for each of the P images."""
+        if images.ndim == 3:
+            return self(images, keys, view)
+        places = derive(keys[:, None], torch.arange(images.shape[1], device=keys.device))
+        changed = self(images.flatten(0, 1), places.flatten(), view)
+        return changed.view(*images.shape[:2], *changed.shape[1:])
 
 
 def unit_range(images: Tensor) -> Tensor:
