@@ -46,7 +46,11 @@ def test_perceptron_is_that_of_scikit_learn(points: tuple[np.ndarray, np.ndarray
     assert shapes == [(3, 256), (256, 128), (128, 1)]
 
 
-@pytest.mark.parametrize("head", [Logistic(c=3.0), Perceptron(hidden=[4], epochs=3)], ids=str)
+@pytest.mark.parametrize(
+    "head",
+    [Logistic(c=3.0), Perceptron(hidden=[4], epochs=3)],
+    ids=str,
+)
 def test_a_described_head_is_built_again(
     head: Logistic | Perceptron, points: tuple[np.ndarray, np.ndarray]
 ) -> None:
