@@ -25,6 +25,8 @@ LEADING_KEY = {
     "predict": "run",
     "forge": "source.path",
     "report": "dir",
+    "status": "dir",
+    "reproduce": "run",
 }
 
 # Hydra's flags that stay; everything else is key=value.

@@ -103,6 +103,28 @@ class Report(Base):
     dir: str = "runs"
 
 
+@dataclass
+class Probe(Base):
+    """`gansfp probe`."""
+
+    experiment_name: str = "probe"
+    study: str = "probe"
+    seed: int = 0
+    steps: int = 5
+    seconds: float = 0.1
+    memory: int = 0
+    fail: str | None = None
+    force: bool = False
+    trainer: Any = None
+
+
+@dataclass
+class Status(Base):
+    """`gansfp status`."""
+
+    dir: str = "runs"
+
+
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
@@ -110,6 +132,8 @@ SCHEMAS: dict[str, type[Base]] = {
     "score": Score,
     "forge": Forge,
     "report": Report,
+    "probe": Probe,
+    "status": Status,
 }
 
 

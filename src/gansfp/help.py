@@ -9,6 +9,8 @@ SUMMARY = {
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
     "report": "leaderboards of all runs below a folder",
+    "status": "what waits, runs, has finished or failed below a folder",
+    "probe": "a job that does next to nothing: try a machine or a cluster with it",
 }
 
 DETAILS = {
@@ -85,6 +87,29 @@ usage: gansfp report [DIR]
 
 Reads every result below DIR (default: runs) and prints a leaderboard for each task.
 Works while runs are still going and after crashes.
+""",
+    "status": """\
+usage: gansfp status [DIR]
+
+  DIR                a study, or all of them (default: runs)
+
+Lists every run and every job below DIR: waiting, running (with progress and time left), finished,
+failed, interrupted, and how often it was resumed; then the leaderboard so far. Asks SLURM about
+its jobs where there is one. Works while jobs run, without their launcher, and after crashes.
+
+example: gansfp status runs/first
+""",
+    "probe": """\
+usage: gansfp probe [-m] [key=value ...]
+
+  steps=5 seconds=0.1   steps of work, and the length of one
+  memory=0           MB that it holds
+  fail=error|exit|kill|memory   how its first start ends, halfway; a second start goes on
+  trainer.accelerator=gpu trainer.devices=1   what it asks a launcher for
+
+Does what a run does, without torch and in a second: a run folder, progress, resume, a result.
+
+example: gansfp probe -m hydra/launcher=local seed=0,1,2
 """,
 }
 

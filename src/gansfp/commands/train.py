@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import lightning as L
 
 from gansfp import build
 from gansfp.errors import UserError
+from gansfp.evaluation.result import objective_of
 from gansfp.methods.base import BenchmarkModule, Estimator
 from gansfp.runtime import learned, settings
 from gansfp.runtime.run import Run, open_run
@@ -45,7 +45,7 @@ def run(config: DictConfig) -> float | None:
         return None
     if folder.result is not None and not config.force:
         log.info("finished before, skipped: %s", folder.folder)
-        return _objective(folder.result, config.objective) if _measured(folder.result) else None
+        return objective_of(folder.result, config.objective)
     with open_run(folder, config):
         data, method = _build(config)
         if not _fit(config, folder, data, method):
@@ -54,7 +54,7 @@ def run(config: DictConfig) -> float | None:
         result = _evaluate(config, folder, data)
         folder.finish(result)
     log.info("%s\nresults in %s", _summary(result), folder.folder)
-    return _objective(result, config.objective) if _measured(result) else None
+    return objective_of(result, config.objective)
 
 
 def _build(config: DictConfig) -> tuple[BenchmarkDataModule, BenchmarkModule | Estimator]:
@@ -113,23 +113,6 @@ def _evaluate(config: DictConfig, folder: Run, data: BenchmarkDataModule) -> dic
     truth = Path(config.truth) if config.truth else None
     result: dict[str, Any] = evaluator.evaluate_run(folder, data, truth, config.seed)
     return result
-
-
-def _measured(result: dict[str, Any]) -> bool:
-    """Tell whether there is any labelled image to measure on."""
-    return bool(result["test"] or result["validation"])
-
-
-def _objective(result: dict[str, Any], name: str | None) -> float:
-    """Read the number that a search maximises; never a NaN, which would end a sweep."""
-    measured = result["test"] or result["validation"]
-    value = (measured["metrics"].get(name or result["official"]) or [None])[0]
-    if value is None or not math.isfinite(value):
-        raise UserError(
-            f"objective={name or result['official']}: the run has no such finite metric; it has "
-            f"{', '.join(measured['metrics'])}"
-        )
-    return float(value)
 
 
 def _summary(result: dict[str, Any]) -> str:
