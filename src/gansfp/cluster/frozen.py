@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -31,6 +31,7 @@ class Job:
         name: The overrides that tell it from the others.
         overrides: All of them.
         run: The folder that it will write.
+        identity: Equal for two jobs that are the same piece of work.
         where: Working folder: paths in the configuration are relative to it.
         code: What goes first on PYTHONPATH.
         launcher: "local" or "slurm".
@@ -43,6 +44,7 @@ class Job:
     name: str
     overrides: list[str]
     run: Path
+    identity: str
     where: Path
     code: Path
     launcher: str
@@ -60,9 +62,9 @@ class Job:
 
     @classmethod
     def read(cls, folder: Path) -> Job | None:
-        """Read a job back; None where there is none."""
+        """Read a job back; None where there is none, or one of another version of gansfp."""
         record = read_json(folder / RECORD)
-        if not isinstance(record, dict):
+        if not isinstance(record, dict) or set(record) != {item.name for item in fields(cls)}:
             return None
         paths = {key: Path(record[key]) for key in ("run", "where", "code")}
         return cls(**{**record, **paths, "folder": folder})

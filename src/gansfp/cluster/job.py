@@ -78,6 +78,7 @@ class SlurmJob:
 
     def __call__(self, folder: str) -> None:
         """Run the job of a folder."""
+        logging.getLogger("submitit").propagate = False  # it has a handler of its own
         run_job(Path(folder))
 
     def checkpoint(self, folder: str) -> DelayedSubmission:

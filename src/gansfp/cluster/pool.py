@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
+from gansfp.cluster.tail import with_tail
 from gansfp.errors import UserError
 from gansfp.jobs import JobFailed
 
@@ -144,13 +145,6 @@ def verdict(job: Job, status: int) -> JobFailed | None:
     if state != "failed":
         job.say("died", error=reason, starts=job.state.get("starts", 0))
     return JobFailed(reason if state == "failed" else with_tail(reason, job))
-
-
-def with_tail(reason: str, job: Job) -> str:
-    """Add where the log is, and its last lines."""
-    lines = job.tail()
-    where = f"{reason} ({job.log}{', empty' if not lines else ''})"
-    return "\n".join([where, *(f"  | {line}" for line in lines)])
 
 
 Children = dict[int, tuple["Job", subprocess.Popen[bytes]]]

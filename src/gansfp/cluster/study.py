@@ -160,7 +160,7 @@ def freeze(plans: Sequence[Planned], launcher: str, *, dirty: bool) -> list[Job]
             folder.parent.mkdir(parents=True)
             write_json(folder.parent / LAUNCH, {"launcher": launcher, **_this_process()})
         job = Job(folder, number, str(plan.config.command), name, plan.overrides, plan.run,
-                  Path.cwd(), codes[study], launcher)  # fmt: skip
+                  plan.identity, Path.cwd(), codes[study], launcher)  # fmt: skip
         with _hydra_answers_for(plan.config):
             job.write(plan.config)
         jobs.append(job)
