@@ -45,7 +45,7 @@ SlurmdLogFile={root}/slurmd.log
 
 # A requeued job waits until the credential of its former start has expired: 120 s by default.
 AuthType=auth/munge
-AuthInfo=cred_expire=3,socket={root}/munge.socket
+AuthInfo=cred_expire=5,socket={root}/munge.socket
 
 # No cgroups: they would need systemd. Memory is watched by looking at it every second.
 ProctrackType=proctrack/linuxproc
