@@ -15,8 +15,10 @@ from gansfp.methods.base import BenchmarkModule, Estimator
 from gansfp.runtime import learned, settings
 from gansfp.runtime.run import Run, open_run
 from gansfp.runtime.scoring import predict_run
+from gansfp.trackers.session import tracked
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers.logger import Logger
     from omegaconf import DictConfig
 
     from gansfp.data.datamodule import BenchmarkDataModule
@@ -41,18 +43,19 @@ def run(config: DictConfig) -> float | None:
     build.check_targets(config)
     folder = Run.of(config)
     if settings.in_child_process():
-        _fit(config, folder, *_build(config))
+        _fit(config, folder, *_build(config), [])
         return None
     if folder.result is not None and not config.force:
         log.info("finished before, skipped: %s", folder.folder)
         return objective_of(folder.result, config.objective)
-    with open_run(folder, config):
+    with open_run(folder, config), tracked(config, folder) as session:
         data, method = _build(config)
-        if not _fit(config, folder, data, method):
+        if not _fit(config, folder, data, method, session.loggers):
             return None
         predict_run(config, folder, data, method)
         result = _evaluate(config, folder, data)
         folder.finish(result)
+        session.log_outcome(result)
     log.info("%s\nresults in %s", _summary(result), folder.folder)
     return objective_of(result, config.objective)
 
@@ -96,13 +99,14 @@ def _fit(
     run_folder: Run,
     data: BenchmarkDataModule,
     method: BenchmarkModule | Estimator,
+    loggers: list[Logger],
 ) -> bool:
     """Fit the method; True on the process that goes on to predict."""
     if isinstance(method, Estimator):
         method.fit(data).save(run_folder.folder / "model")
         return True
     trainer = learned.make_trainer(
-        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=config.logger
+        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=loggers
     )
     learned.fit(trainer, method, data)
     return learned.leave_group(trainer)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
 
 from gansfp.build import instantiate, instantiate_all
 from gansfp.features.cpu import keep_small_buffers
@@ -17,6 +19,8 @@ from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
 if TYPE_CHECKING:
+    from lightning.fabric.plugins.environments import ClusterEnvironment
+    from lightning.pytorch.loggers.logger import Logger
     from numpy.typing import NDArray
     from omegaconf import DictConfig
 
@@ -27,7 +31,11 @@ log = logging.getLogger(__name__)
 
 
 def make_trainer(
-    config: DictConfig, folder: Path, *, callbacks: Any = None, loggers: Any = None
+    config: DictConfig,
+    folder: Path,
+    *,
+    callbacks: Any = None,
+    loggers: Sequence[Logger] = (),
 ) -> L.Trainer:
     """Build the Trainer of a fit in `folder`.
 
@@ -35,22 +43,35 @@ def make_trainer(
         config: The `trainer` node.
         folder: Where checkpoints and metrics go.
         callbacks: The `callbacks` node, a mapping of nodes.
-        loggers: The `logger` node, a mapping of nodes.
+        loggers: Already built.
 
     Raises:
         UserError: This machine cannot run it.
     """
     hardware.check_trainer(config)
-    built = [instantiate(node, save_dir=str(folder)) for node in (loggers or {}).values() if node]
     trainer: L.Trainer = instantiate(
         config,
         default_root_dir=str(folder),
         callbacks=instantiate_all(callbacks),
-        logger=built or False,
-        plugins=[AtomicCheckpointIO()],
+        logger=list(loggers) or False,
+        plugins=[AtomicCheckpointIO(), *_environment(config)],
         enable_checkpointing=False,  # the resume callback writes the only checkpoint
     )
     return trainer
+
+
+def _environment(config: DictConfig) -> list[ClusterEnvironment]:
+    """Say who starts the processes, where SLURM's variables are around.
+
+    The tasks of a SLURM job are the ranks of one fit. A job of one task starts further processes
+    by itself, whatever the variables say. Lightning must never requeue: the launcher does.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        return []
+    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
+    if tasks > 1 and tasks == config.devices * config.num_nodes:
+        return [SLURMEnvironment(auto_requeue=False)]
+    return [LightningEnvironment()]
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:
