@@ -125,6 +125,18 @@ class Status(Base):
     dir: str = "runs"
 
 
+@dataclass
+class Prefetch(Train):
+    """`gansfp prefetch`."""
+
+
+@dataclass
+class Reproduce(Base):
+    """`gansfp reproduce`."""
+
+    run: str = MISSING
+
+
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
@@ -134,6 +146,8 @@ SCHEMAS: dict[str, type[Base]] = {
     "report": Report,
     "probe": Probe,
     "status": Status,
+    "prefetch": Prefetch,
+    "reproduce": Reproduce,
 }
 
 

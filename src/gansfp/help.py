@@ -10,6 +10,8 @@ SUMMARY = {
     "forge": "train generators on real images and write a benchmark with known truth",
     "report": "leaderboards of all runs below a folder",
     "status": "what waits, runs, has finished or failed below a folder",
+    "reproduce": "the command that made a run, and what has changed since",
+    "prefetch": "fetch the weights that runs will need, where there is a network",
     "probe": "a job that does next to nothing: try a machine or a cluster with it",
 }
 
@@ -31,6 +33,8 @@ usage: gansfp train [DIR] experiment=NAME [key=value ...]
   experiment=NAME    a recipe of conf/experiment, such as table2/1696_siamese
   data.root=DIR      the benchmark; data.train_dir, data.test_dir where they lie apart
   task=... method=... decision=...   without a recipe: choose the parts yourself
+  hydra/launcher=local|slurm   with -m: in processes of their own, here or on a cluster
+  logger=wandb       also wandb_online, tensorboard, mlflow, or a list: logger=[wandb,mlflow]
   seed=0             seeds everything
   study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH
   force=true         move a finished run aside and start again
@@ -98,6 +102,23 @@ failed, interrupted, and how often it was resumed; then the leaderboard so far. 
 its jobs where there is one. Works while jobs run, without their launcher, and after crashes.
 
 example: gansfp status runs/first
+""",
+    "reproduce": """\
+usage: gansfp reproduce RUN
+
+Prints lines for a shell: the commit and its edits, packages whose version differs, and the command
+that made the run, also where a sweep or a launcher did. Says whether the command still composes to
+the run's configuration.
+
+example: gansfp reproduce runs/default/table2-1696_siamese-s0-1a2b3c4d
+""",
+    "prefetch": """\
+usage: gansfp prefetch [-m] experiment=NAME [key=value ...]
+
+Takes what `gansfp train` takes, and loads the weights of every backbone once, so that runs without
+a network find them. hydra/launcher=slurm does so by itself.
+
+example: gansfp prefetch experiment=beyond/nearest_features
 """,
     "probe": """\
 usage: gansfp probe [-m] [key=value ...]

@@ -116,4 +116,8 @@ def distinct_names(jobs: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, (UserError, JobFailed)) else f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if isinstance(error, (UserError, JobFailed))
+        else f"{type(error).__name__}: {error}"
+    )

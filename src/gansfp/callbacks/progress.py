@@ -98,4 +98,3 @@ class Progress(ProgressBar):
             sys.stderr.flush()
         else:
             log.info("%s", line)
-

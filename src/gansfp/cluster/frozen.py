@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from gansfp.runtime.files import read_json, write_json
 
@@ -122,7 +122,7 @@ def load_config(folder: Path) -> DictConfig:
     stored: Any = OmegaConf.load(folder / CONFIG)
     hydra = OmegaConf.structured(HydraConf)
     OmegaConf.set_struct(hydra, False)
-    whole = cast("DictConfig", OmegaConf.create({}))
+    whole = OmegaConf.create({})
     whole.hydra = OmegaConf.merge(hydra, stored.hydra)
     HydraConfig.instance().set_config(whole)
     task: DictConfig = stored.task

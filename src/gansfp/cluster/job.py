@@ -49,7 +49,9 @@ def run_job(folder: Path) -> None:
     except BaseException as error:
         with undisturbed():
             state = "interrupted" if is_interrupt(error) else "failed"
-            said = str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            said = (
+                str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            )
             if state == "failed":
                 log.exception("%s", said)
             say(state, starts=starts, error=said)
@@ -64,7 +66,7 @@ def _run(job: Job, folder: Path) -> Any:
     from gansfp.jobs import run_command_of
 
     config = load_config(folder)
-    hydra = HydraConfig.get()
+    hydra: Any = HydraConfig.get()
     configure_log(hydra.job_logging, hydra.verbose)
     log.info("job %s: gansfp %s %s", job.number, job.command, " ".join(job.overrides))
     return run_command_of(config)

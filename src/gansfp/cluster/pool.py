@@ -73,8 +73,8 @@ class Shares:
         at_once = workers or (len(hands) or max(1, cores // CORES_A_JOB))
         if hands and at_once > len(hands):
             raise UserError(
-                f"hydra.launcher.workers={at_once}: there are GPUs for {len(hands)}; two jobs on one "
-                "GPU would slow each other down and may run out of memory"
+                f"hydra.launcher.workers={at_once}: there are GPUs for {len(hands)}; two jobs on "
+                "one GPU would slow each other down and may run out of memory"
             )
         at_once = min(at_once, jobs)
         return cls(at_once, threads or max(1, cores // at_once), hands[:at_once] or [""] * at_once)

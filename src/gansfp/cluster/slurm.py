@@ -15,6 +15,7 @@ from gansfp.cluster.frozen import jobs_below
 from gansfp.cluster.resources import Resources, resources
 from gansfp.cluster.tail import with_tail
 from gansfp.errors import UserError
+from gansfp.features import prefetch
 from gansfp.jobs import JobFailed
 
 if TYPE_CHECKING:
@@ -283,6 +284,18 @@ class Watch:
             log.info("%s", line)
 
 
+def _fetch_weights(plans: Sequence[Planned]) -> None:
+    """Fetch what comes over the network here: nodes of a cluster often have none."""
+    from omegaconf import OmegaConf
+
+    methods = [OmegaConf.to_container(plan.config.method, resolve=True)
+               for plan in plans if plan.config.get("method")]  # fmt: skip
+    for name, weights in dict.fromkeys(prefetch.weights_asked(methods)):
+        if weights == prefetch.ONLINE:
+            log.info("fetching the weights of %s", name)
+            prefetch.fetch(name, weights)
+
+
 def run_on_slurm(
     plans: Sequence[Planned], request: Request, *, dirty: bool, wait: bool, poll: float
 ) -> dict[str, JobFailed]:
@@ -308,6 +321,7 @@ def run_on_slurm(
     adopted = adopt(plans)
     if adopted:
         log.info("%d of them are in the queue already", len(adopted))
+    _fetch_weights(plans)
     fresh = [
         (plan, need)
         for plan, need in zip(plans, needs, strict=True)
@@ -324,4 +338,3 @@ def run_on_slurm(
         return {}
     log.info("waiting; Ctrl-C leaves the jobs in the queue, and the same command waits again")
     return Watch(jobs, poll).wait()
-

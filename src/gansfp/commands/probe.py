@@ -1,4 +1,4 @@
-"""`gansfp probe`: a job that does nothing but what jobs do: start, work, go on after a stop, end."""
+"""`gansfp probe`: a job that does nothing but what jobs do: start, work, go on, end."""
 
 from __future__ import annotations
 
@@ -56,9 +56,9 @@ def run(config: DictConfig) -> None:
 def _work(config: DictConfig, run: Run) -> dict[str, object]:
     held = bytearray(int(config.memory) * MEGABYTE)
     stored = read_json(run.folder / STATE) or {"step": 0, "digest": str(config.seed), "starts": 0}
-    step, digest, starts = stored["step"], stored["digest"], stored["starts"] + 1
+    digest, starts = stored["digest"], stored["starts"] + 1
     began = time.time()
-    for step in range(step + 1, config.steps + 1):
+    for step in range(stored["step"] + 1, config.steps + 1):
         time.sleep(config.seconds)
         digest = hashlib.sha256(f"{digest} {step}".encode()).hexdigest()
         write_json(run.folder / STATE, {"step": step, "digest": digest, "starts": starts})
@@ -77,7 +77,7 @@ def _fail(how: str) -> NoReturn:
         os._exit(3)
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
-    taken = []
+    taken: list[bytes] = []
     while how == "memory" and len(taken) < ENOUGH:
         taken.append(b"x" * A_LOT)
         time.sleep(0.2)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 import numpy as np
 import torch
-from lightning.fabric.plugins.environments import LightningEnvironment, SLURMEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from gansfp.build import instantiate, instantiate_all
 from gansfp.features.cpu import keep_small_buffers
@@ -19,7 +20,7 @@ from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
 if TYPE_CHECKING:
-    from lightning.fabric.plugins.environments import ClusterEnvironment
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
     from lightning.pytorch.loggers.logger import Logger
     from numpy.typing import NDArray
     from omegaconf import DictConfig

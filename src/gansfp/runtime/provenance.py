@@ -35,7 +35,7 @@ def provenance() -> dict[str, Any]:
         "folder": str(Path.cwd()),
         "conf": os.environ.get("GANSFP_CONF"),
         "python": platform.python_version(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in PACKAGES},
         "host": platform.node(),
         "platform": platform.platform(),
         "processor": _processor(),
@@ -100,7 +100,8 @@ def _torch_facts() -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def version(package: str) -> str | None:
+    """Read the version of a package; None where it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

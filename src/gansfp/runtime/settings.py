@@ -55,7 +55,7 @@ def refuse_ddp_sweep(config: DictConfig) -> None:
 
 
 def in_child_process() -> bool:
-    """Tell whether Lightning or srun started this process as a further rank of a distributed fit."""
+    """Tell whether Lightning or srun started this process as a further rank of a fit."""
     ranks = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
     return any(os.environ.get(name, "0") != "0" for name in ranks)
 

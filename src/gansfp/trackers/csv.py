@@ -5,12 +5,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.loggers import CSVLogger
 
+from gansfp.trackers.base import Ending, Tracker
 
-class CsvTracker(CSVLogger):
+if TYPE_CHECKING:
+    from gansfp.runtime.run import Run
+
+
+class CsvTracker(CSVLogger, Tracker):
     """Write `metrics.csv` into the run folder; after a stop it keeps what was there before.
 
     Lightning's own removes the file when it starts. Here the rows up to the step that the fit went
@@ -29,8 +34,17 @@ class CsvTracker(CSVLogger):
         super().log_metrics(dict(metrics), step)
         if self._earlier and step is not None and self._experiment is not None:
             kept = [row for row in self._earlier if int(row["step"]) < step]
-            self._experiment.metrics[:0] = kept  # type: ignore[arg-type]  # written as they were
+            rows: list[Any] = self._experiment.metrics
+            rows[:0] = kept  # written as they were
             self._earlier = []
+
+    def log_outcome(self, run: Run, result: Mapping[str, Any]) -> None:
+        """Nothing: `result.json` lies beside it."""
+
+    def conclude(self, ending: Ending) -> None:
+        """Write what is not written yet."""
+        if self._experiment is not None:
+            self.save()
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

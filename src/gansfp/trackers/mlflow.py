@@ -62,7 +62,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
     @property
     def experiment(self) -> Any:
         """The client, with the run found or made."""
-        if not self._initialized and rank_zero_only.rank == 0:
+        if not self._initialized and getattr(rank_zero_only, "rank", 0) == 0:
             self._find_or_make_experiment()
             self._run_id = self._find_run()
             again = self._run_id is not None
@@ -105,7 +105,7 @@ class MLflowTracker(MLFlowLogger, Tracker):
     def _find_run(self) -> str | None:
         found = self._mlflow_client.get_experiment_by_name(self._experiment_name)
         runs = self._mlflow_client.search_runs(
-            [found.experiment_id], f"tags.`{TAG}` = '{self._id}'"
+            [found.experiment_id] if found else [], f"tags.`{TAG}` = '{self._id}'"
         )
         return runs[0].info.run_id if runs else None
 

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 def build_loggers(config: DictConfig, run: Run) -> list[Logger]:
-    """Build the loggers of a run, and tell each what its constructor asks and the config leaves open.
+    """Build the loggers of a run, and tell each what it asks and the config leaves open.
 
     Offered are `save_dir`, `id` (the same after a requeue), `name`, `group` (the study), `tags`
     and `composed` (the configuration, flat: a nested one would be built too).
@@ -65,7 +65,9 @@ def build_loggers(config: DictConfig, run: Run) -> list[Logger]:
 def flat(node: Any, path: str = "") -> dict[str, Any]:
     """Name every value of a configuration by its whole key; lists become text."""
     if isinstance(node, dict) and node:
-        return {k: v for key in node for k, v in flat(node[key], f"{path}.{key}".lstrip(".")).items()}
+        return {
+            k: v for key in node for k, v in flat(node[key], f"{path}.{key}".lstrip(".")).items()
+        }
     return {path: json.dumps(node) if isinstance(node, (list, dict)) else node}
 
 
@@ -97,22 +99,21 @@ class Session:
         """Store what came out."""
         for one in self.loggers:
             if isinstance(one, Tracker):
-                self._guarded(one, lambda one=one: one.log_outcome(self._run, result))
+                self._guarded(one.log_outcome, self._run, result)
             else:
-                self._guarded(one, lambda one=one: one.log_metrics(metrics_of(result)))
+                self._guarded(one.log_metrics, metrics_of(result))
 
     def conclude(self, ending: Ending) -> None:
         """Tell each logger how the run ended."""
         for one in self.loggers:
             if isinstance(one, Tracker):
-                self._guarded(one, lambda one=one: one.conclude(ending))
+                self._guarded(one.conclude, ending)
             else:
-                status = "success" if ending == "finished" else "failed"
-                self._guarded(one, lambda one=one: one.finalize(status))
+                self._guarded(one.finalize, "success" if ending == "finished" else "failed")
 
-    def _guarded(self, one: Logger, work: Callable[[], None]) -> None:
+    def _guarded(self, work: Callable[..., None], *words: Any) -> None:
         """A tracker that fails must not take a finished result with it."""
         try:
-            work()
+            work(*words)
         except Exception:
-            log.warning("logger %s failed; the run goes on", type(one).__name__, exc_info=True)
+            log.warning("%s failed; the run goes on", work.__qualname__, exc_info=True)

@@ -55,6 +55,7 @@ class WandbTracker(WandbLogger, Tracker):
             tags=tags, config=composed, entity=entity, resume="allow",
             settings=wandb.Settings(console="off", silent=True),
         )  # fmt: skip
+        self._wandb_init.pop("anonymous", None)  # Lightning passes it, wandb warns of it
         self._tables = tables
 
     @rank_zero_only

@@ -36,6 +36,4 @@ class SlurmLauncher(FrozenLauncher):
 
         plain = OmegaConf.to_container(OmegaConf.create(self.request), resolve=True)
         request = Request(**plain)  # type: ignore[arg-type]
-        return dict(
-            run_on_slurm(plans, request, dirty=self.dirty, wait=self.wait, poll=self.poll)
-        )
+        return dict(run_on_slurm(plans, request, dirty=self.dirty, wait=self.wait, poll=self.poll))
