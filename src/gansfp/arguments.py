@@ -100,6 +100,8 @@ def _is_leading_path(word: str) -> bool:
     head, equals, _ = word.partition("=")
     if word.startswith("~"):
         return "/" in word or word == "~"
+    if head.startswith("hydra/") and not Path(word).exists():
+        return False  # a config group
     return not equals or "/" in head or Path(word).exists()
 
 

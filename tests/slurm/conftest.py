@@ -85,8 +85,8 @@ class Console:
         return [json.loads(path.read_text()) for path in sorted(self.folder.glob(pattern))]
 
 
-def finished(process: subprocess.Popen[str], status: int = 0) -> str:
-    said, _ = process.communicate(timeout=240)
+def finished(process: subprocess.Popen[str], status: int = 0, seconds: float = 240) -> str:
+    said, _ = process.communicate(timeout=seconds)
     assert process.returncode == status, said[-4000:]
     return said
 

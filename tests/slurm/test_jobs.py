@@ -150,7 +150,7 @@ def test_submit_without_waiting(gansfp: Console) -> None:
         (["hydra.launcher.partition=debugg"], "no such partition; did you mean debug?"),
         (["hydra.launcher.time=2-00:00:00"], "debug runs jobs for at most 720 minutes"),
         (["hydra.launcher.time=soon"], "hydra.launcher.time=soon: write minutes, or days-hours"),
-        (["hydra.launcher.memory=900G"], "hydra.launcher.memory=900G: SLURM could never run"),
+        (["hydra.launcher.memory=900G"], "--mem=900G --time=240: SLURM could never run"),
         (["hydra.launcher.constraint=a100"], "hydra.launcher.constraint=a100: SLURM could never"),
         (["hydra.launcher.cores=64"], "SLURM could never run such a job"),
         (["trainer.accelerator=gpu"], "--gres=gpu:1"),

@@ -64,8 +64,8 @@ class Request:
     time: Any = 240
     array_parallelism: int = 64
     setup: list[str] = field(default_factory=list)
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    flags: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] | None = None
+    flags: Mapping[str, Any] | None = None
     signal_seconds: int = 90
     timeouts: int = 10
 
@@ -95,7 +95,7 @@ class Request:
             "mem": self.memory,
             "time": self.minutes,
         }
-        return {key: value for key, value in asked.items() if value is not None} | dict(self.flags)
+        return {key: value for key, value in asked.items() if value is not None} | dict(self.flags or {})
 
     def check(self, needs: Sequence[Resources]) -> None:
         """Refuse, before anything is submitted, what this cluster could never run.
@@ -119,7 +119,7 @@ class Request:
         own = {
             "OMP_NUM_THREADS": self.cores,
             "HF_HUB_OFFLINE": 1,  # weights were fetched before
-            **self.environment,
+            **(self.environment or {}),
         }
         exports = [f"export {key}={shlex.quote(str(value))}" for key, value in own.items()]
         path = f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"
