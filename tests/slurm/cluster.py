@@ -60,7 +60,7 @@ SelectTypeParameters=CR_Core_Memory
 DefMemPerCPU=1500
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,bf_interval=1,sched_interval=2,sched_min_interval=0
-KillWait=3
+KillWait=15
 MinJobAge=600
 ReturnToService=2
 

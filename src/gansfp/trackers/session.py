@@ -35,7 +35,7 @@ def build_loggers(config: DictConfig, run: Run) -> list[Logger]:
         UserError: A node is no logger, or its package is missing.
     """
     facts = {
-        "save_dir": str(run.folder),
+        "save_dir": str(run.folder.absolute()),
         "id": run.tracker,
         "name": run.folder.name,
         "group": str(config.study),
@@ -79,6 +79,8 @@ def tracked(config: DictConfig, run: Run) -> Iterator[Session]:
         yield session
     except BaseException as error:
         with undisturbed():
+            if is_interrupt(error):
+                run.status("interrupted")  # at once: a tracker takes seconds, a kill may follow
             session.conclude("interrupted" if is_interrupt(error) else "failed")
         raise
     session.conclude("finished")
