@@ -157,9 +157,7 @@ def test_submit_without_waiting(gansfp: Console) -> None:
         (["trainer.devices=auto"], "trainer.devices=auto: with a launcher it must be a whole"),
     ],
 )
-def test_what_could_never_run_is_said_at_once(
-    gansfp: Console, words: list[str], says: str
-) -> None:
+def test_what_could_never_run_is_said_at_once(gansfp: Console, words: list[str], says: str) -> None:
     said = gansfp.sweep("probe", *words, status=2)
     assert says in said
     assert not list(gansfp.folder.glob("runs/probe/.jobs"))
@@ -169,7 +167,8 @@ def test_what_could_never_run_is_said_at_once(
 def test_what_is_asked_of_sbatch(gansfp: Console) -> None:
     gansfp.sweep("probe", "seed=0,1", "hydra.launcher.setup=['export GREETING=hello']",
                  "hydra.launcher.environment={OMP_NUM_THREADS: 3}",
-                 "hydra.launcher.array_parallelism=1", "hydra.launcher.flags={comment: mine}")  # fmt: skip
+                 "hydra.launcher.array_parallelism=1",
+                 "hydra.launcher.flags={comment: mine}")  # fmt: skip
     (script,) = gansfp.folder.glob("runs/probe/.jobs/*/slurm/*_submission.sh")
     text = script.read_text()
     for line in ("#SBATCH --array=0-1%1", "#SBATCH --comment=mine", "#SBATCH --requeue",

@@ -15,6 +15,7 @@ from gansfp.cluster.frozen import Job, load_config
 from gansfp.errors import UserError
 from gansfp.runtime import settings
 from gansfp.runtime.interrupts import Interrupted, interruptible, is_interrupt, leave, undisturbed
+from gansfp.runtime.requeue import say_farewell
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -75,7 +76,8 @@ def _run(job: Job, folder: Path) -> Any:
 class SlurmJob:
     """`run_job` as submitit calls it; after a preemption or a time-out it queues the job again.
 
-    Nothing is saved when the signal comes: the run goes on from its own last checkpoint.
+    No checkpoint is written when the signal comes: the run goes on from its own last one. Trackers
+    are told before, since the requeue ends their processes too.
     """
 
     def __call__(self, folder: str) -> None:
@@ -87,6 +89,7 @@ class SlurmJob:
         """Say what runs after the requeue: the same again."""
         from submitit.helpers import DelayedSubmission
 
+        say_farewell()
         return DelayedSubmission(self, folder)
 
 

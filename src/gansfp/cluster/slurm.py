@@ -95,7 +95,9 @@ class Request:
             "mem": self.memory,
             "time": self.minutes,
         }
-        return {key: value for key, value in asked.items() if value is not None} | dict(self.flags or {})
+        return {key: value for key, value in asked.items() if value is not None} | dict(
+            self.flags or {}
+        )
 
     def check(self, needs: Sequence[Resources]) -> None:
         """Refuse, before anything is submitted, what this cluster could never run.

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from gansfp import build
 from gansfp.errors import UserError
 from gansfp.runtime.interrupts import is_interrupt, undisturbed
+from gansfp.runtime.requeue import before_requeue
 from gansfp.trackers.base import Ending, Tracker, metrics_of
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def tracked(config: DictConfig, run: Run) -> Iterator[Session]:
     """Hold the trackers of a run for a block of work, and tell them how it ended."""
     session = Session(build_loggers(config, run), run)
     try:
-        yield session
+        with before_requeue(lambda: session.conclude("interrupted")):
+            yield session
     except BaseException as error:
         with undisturbed():
             if is_interrupt(error):
@@ -96,6 +98,7 @@ class Session:
     def __init__(self, loggers: list[Logger], run: Run) -> None:
         self.loggers = loggers
         self._run = run
+        self._concluded = False
 
     def log_outcome(self, result: Mapping[str, Any]) -> None:
         """Store what came out."""
@@ -106,7 +109,10 @@ class Session:
                 self._guarded(one.log_metrics, metrics_of(result))
 
     def conclude(self, ending: Ending) -> None:
-        """Tell each logger how the run ended."""
+        """Tell each logger how the run ended; what is said first holds."""
+        if self._concluded:
+            return
+        self._concluded = True
         for one in self.loggers:
             if isinstance(one, Tracker):
                 self._guarded(one.conclude, ending)

@@ -25,9 +25,7 @@ from gansfp.errors import UserError
         ({"accelerator": "gpu", "devices": 2, "strategy": "ddp_spawn"}, Resources(1, 1, 2, 2)),
     ],
 )  # fmt: skip
-def test_tasks_and_gpus_follow_the_trainer(
-    trainer: dict[str, object], expected: Resources
-) -> None:
+def test_tasks_and_gpus_follow_the_trainer(trainer: dict[str, object], expected: Resources) -> None:
     assert resources(OmegaConf.create({"trainer": trainer})) == expected
 
 
@@ -58,7 +56,7 @@ def test_time_limits_as_slurm_writes_them(text: str, minutes: int | None) -> Non
 
 def test_a_machine_without_slurm_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(UserError, match="no sbatch, srun, .* hydra/launcher=local"):
+    with pytest.raises(UserError, match=r"no sbatch, srun, .* hydra/launcher=local"):
         queue.require_tools()
 
 

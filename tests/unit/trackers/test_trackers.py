@@ -91,9 +91,7 @@ def test_a_failed_run_and_then_the_same_one_finished(
     assert wandb_endings(run) == [(tracker, 1, False), (tracker, 0, False)]
 
 
-def test_a_stopped_run_is_to_go_on(
-    gansfp, wandb_endings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_is_to_go_on(gansfp, wandb_endings, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
