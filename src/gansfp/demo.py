@@ -12,31 +12,33 @@ import time
 from pathlib import Path
 
 from gansfp.cli import main
-from gansfp.data.toy import write_toy_attribution, write_toy_membership
 
 OUTPUT = Path("demo-output")
 SEEDS = "0,1"
+MEMBERSHIP = ("null", "gan", "ddpm_short", "ddpm_long")
+LEAKY = "embedded:membership/ddpm_long"
+SUBSETS = "embedded:attribution/one_population"
 
 
 def demo(output: Path = OUTPUT) -> None:
-    """Make the toy benchmarks, run three methods a task on them, print both leaderboards."""
+    """Run three methods a task on the embedded benchmarks, print both leaderboards."""
     start = time.monotonic()
-    membership, attribution = output / "toy-membership", output / "toy-attribution"
-    _say(f"1/4  two toy benchmarks in {output}/ (drawn by a program, not CT: they show the tool)")
-    if not membership.exists():
-        write_toy_membership(membership)
-    if not attribution.exists():
-        write_toy_attribution(attribution)
     runs = f"paths.runs={output}/runs"
-    _say("2/4  membership: which real images was the generator trained on?")
-    _gansfp("train", "-m", "sweep=demo_membership", f"data.root={membership}", runs)
+    _say("1/3  membership: which real images was the generator trained on? Four generators.")
+    for name in MEMBERSHIP:
+        _gansfp("train", "-m", "sweep=demo_membership", f"data.root=embedded:membership/{name}",
+                f"study=membership-{name}", runs)  # fmt: skip
     _gansfp("train", "-m", "experiment=quickstart/membership_siamese", f"seed={SEEDS}",
-            f"data.root={membership}", runs)  # fmt: skip
-    _say("3/4  attribution: from which training subset does each synthetic image come?")
-    _gansfp("train", "-m", "sweep=demo_attribution", f"data.root={attribution}", runs)
+            f"data.root={LEAKY}", "study=membership-ddpm_long", runs)  # fmt: skip
+    _say("2/3  attribution: from which training subset does each synthetic image come?")
+    _gansfp("train", "-m", "sweep=demo_attribution", f"data.root={SUBSETS}",
+            "study=attribution-same_generators", runs)  # fmt: skip
+    _gansfp("train", "-m", "sweep=demo_attribution", f"data.root={SUBSETS}",
+            f"data.test_dir={SUBSETS}/test_B",
+            "study=attribution-other_generators", runs)  # fmt: skip
     _gansfp("train", "-m", "experiment=quickstart/attribution_siamese", f"seed={SEEDS}",
-            f"data.root={attribution}", runs)  # fmt: skip
-    _say("4/4  leaderboards")
+            f"data.root={SUBSETS}", "study=attribution-same_generators", runs)  # fmt: skip
+    _say("3/3  leaderboards")
     _gansfp("report", f"{output}/runs")
     _say(f"done in {time.monotonic() - start:.0f} s")
     _say(
@@ -44,9 +46,8 @@ def demo(output: Path = OUTPUT) -> None:
             [
                 "three commands to try next:",
                 "  source .venv/bin/activate",
-                f"  gansfp inspect {membership} task=membership",
-                "  gansfp train experiment=beyond/pool_ratio_features "
-                f"data.root={membership} {runs}",
+                f"  gansfp inspect {LEAKY} task=membership",
+                f"  gansfp train experiment=beyond/pool_ratio_features data.root={LEAKY} {runs}",
                 "  gansfp train --help",
             ]
         )

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from gansfp import build
 from gansfp.errors import UserError
-from gansfp.forge.card import leak_facts, member_facts
+from gansfp.forge.card import leak_facts, made_with, member_facts
 from gansfp.forge.seeds import derive_seed
 from gansfp.forge.training import draw_samples, read_forged, train_generator, write_forged
 from gansfp.forge.tries import earlier_tries, record_try
@@ -21,7 +21,6 @@ from gansfp.forge.workspace import CARD, Workspace
 from gansfp.runtime import settings
 from gansfp.runtime.claims import InUseError
 from gansfp.runtime.files import read_json
-from gansfp.runtime.provenance import provenance
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -167,7 +166,7 @@ class _Forge:
             **written,
             "generators": {name: facts for name, (_, facts) in done.items()},
             "tried": earlier_tries(space.output, self.benchmark.task, space.request["images"]),
-            "made_with": provenance(),
+            "made_with": made_with(),
         }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from gansfp.evaluation.ranking import auroc
 from gansfp.features.neighbours import nearest
+from gansfp.runtime.provenance import provenance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
 
 NEAR_COPY = 1 / 3
 """A sample so much nearer to one real image than to the next is a near copy (Gu et al., 2025)."""
+
+
+PRIVATE = ("command", "folder", "host", "slurm")
+"""What a card, which is given away with its benchmark, leaves out of the provenance."""
+
+
+def made_with() -> dict[str, Any]:
+    """Say which versions and hardware forged a benchmark, without names of machines or folders."""
+    return {key: value for key, value in provenance().items() if key not in PRIVATE}
 
 
 def leak_facts(
