@@ -34,9 +34,8 @@ def exposed(count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
     members = read(f"{MEMBERSHIP}/ddpm_long/train/real_used")
     made = [image for split in ("train", "test")
             for image in read(f"{MEMBERSHIP}/ddpm_long/{split}/generated")]  # fmt: skip
-    real, drawn = (
-        np.stack(list_).reshape(len(list_), -1).astype(float) for list_ in (members, made)
-    )
+    real, drawn = (np.stack(images).reshape(len(images), -1).astype(float)
+                   for images in (members, made))  # fmt: skip
     squared = (real**2).sum(1)[:, None] + (drawn**2).sum(1) - 2 * real @ drawn.T
     chosen = squared.min(axis=1).argsort()[:count]
     return [members[k] for k in chosen], [made[squared[k].argmin()] for k in chosen]

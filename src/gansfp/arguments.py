@@ -13,8 +13,9 @@ from gansfp.errors import UserError
 PATH_KEYS = frozenset(
     {
         "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
-        "data.folds_file", "real", "synthetic", "truth", "submission", "source.path",
-        "source.groups", "source.root", "groups", "run", "dir", "output", "paths.runs",
+        "data.folds_file", "data.pseudo_labels", "real", "synthetic", "truth", "submission",
+        "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",
+        "paths.runs", "method.runs",
     }
 )  # fmt: skip
 
@@ -22,6 +23,7 @@ PATH_KEYS = frozenset(
 LEADING_KEY = {
     "inspect": "data.root",
     "train": "data.root",
+    "ensemble": "method.runs",
     "predict": "run",
     "forge": "source.path",
     "report": "dir",

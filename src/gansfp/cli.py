@@ -20,7 +20,7 @@ from gansfp.runtime.interrupts import Interrupted, interruptible, leave
 
 JOBS_FAILED = 1  # of a sweep
 USAGE_ERROR = 2
-RESUMING = frozenset({"train", "forge"})  # they go on where they were stopped
+RESUMING = frozenset({"train", "ensemble", "forge"})  # they go on where they were stopped
 
 
 def main() -> None:

@@ -37,11 +37,13 @@ class Train(Base):
     task: str = MISSING
     experiment_name: str | None = None
     published_run: str | None = None
+    source_phrases: list[str] = field(default_factory=list)
     study: str = "default"
     seed: int = 0
     force: bool = False
     truth: str | None = None
     objective: str | None = None
+    networks: Any = None
     data: Any = None
     method: Any = None
     decision: Any = None
@@ -49,6 +51,11 @@ class Train(Base):
     trainer: Any = None
     callbacks: Any = None
     logger: Any = None
+
+
+@dataclass
+class Ensemble(Train):
+    """`gansfp ensemble`: finished runs vote."""
 
 
 @dataclass
@@ -101,6 +108,7 @@ class Report(Base):
     """`gansfp report`."""
 
     dir: str = "runs"
+    members: bool = False
 
 
 @dataclass
@@ -140,6 +148,7 @@ class Reproduce(Base):
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
+    "ensemble": Ensemble,
     "predict": Predict,
     "score": Score,
     "forge": Forge,
@@ -163,7 +172,7 @@ def check(config: DictConfig) -> None:
         UserError: Names the key, and what was probably meant.
     """
     schema = SCHEMAS[str(config.command)]
-    _require(config, needs_data=schema in (Train, Inspect))
+    _require(config, needs_data=schema in (Train, Ensemble, Inspect))
     known = {item.name for item in fields(schema)}
     for key in config:
         if key not in known and key != "hydra":

@@ -87,11 +87,7 @@ class BestKappa(_Threshold):
         Raises:
             UserError: No labelled image is left, or all left have one label.
         """
-        kept = calibration
-        if not self.in_sample and "in_sample" in calibration:
-            kept = calibration[~calibration["in_sample"].astype(bool)]
-        if not len(kept):
-            raise UserError(MISSING_CALIBRATION)
+        kept = _calibrating(calibration, self.in_sample)
         if kept["label"].nunique() < 2:
             raise UserError(
                 f"all {len(kept)} labelled images for the decision rule have one label: use fewer "
@@ -114,6 +110,72 @@ class FixedThreshold(_Threshold):
                 distance is negated.
         """
         self.threshold = float(threshold)
+
+
+class MeanPlusSd(_Threshold):
+    """Cut at the mean plus `k` standard deviations of the labelled images' scores.
+
+    Medhastra's rule (ImageCLEFmedical GANs 2025, run 1288). It reads scores, not labels.
+    """
+
+    needs_calibration = True
+
+    def __init__(self, k: float = 0.0, in_sample: bool = False) -> None:
+        """Set the rule up.
+
+        Args:
+            k: Standard deviations above the mean (of the population, not of a sample).
+            in_sample: Also take images that the method was fitted on.
+        """
+        self.k, self.in_sample = float(k), in_sample
+
+    def fit(self, calibration: pd.DataFrame) -> Self:
+        """Take the moments of the scores.
+
+        Raises:
+            UserError: No labelled image is left.
+        """
+        score = _calibrating(calibration, self.in_sample)[SCORE].to_numpy(np.float64)
+        self.threshold = float(score.mean() + self.k * score.std())
+        return self
+
+
+class GridKappa(_Threshold):
+    """Cut at the best Cohen's kappa among evenly spaced cuts, the lowest of equals.
+
+    taozi's sweeps: 0.40 to 0.90 in 26 steps, or 0.50 to 0.90 in 21.
+    """
+
+    needs_calibration = True
+
+    def __init__(
+        self, low: float = 0.4, high: float = 0.9, steps: int = 26, in_sample: bool = False
+    ) -> None:
+        """Set the rule up.
+
+        Args:
+            low: First cut.
+            high: Last cut.
+            steps: Number of cuts.
+            in_sample: Also take images that the method was fitted on.
+        """
+        if steps < 2 or not low < high:
+            raise UserError(f"decision: {steps} cuts from {low} to {high}: nothing to choose from")
+        self.cuts, self.in_sample = np.linspace(low, high, steps), in_sample
+
+    def fit(self, calibration: pd.DataFrame) -> Self:
+        """Try every cut.
+
+        Raises:
+            UserError: No labelled image is left.
+        """
+        kept = _calibrating(calibration, self.in_sample)
+        used = kept["label"].to_numpy() == 1
+        called = kept[SCORE].to_numpy(np.float64)[:, None] >= self.cuts
+        tp, fp = (called & used[:, None]).sum(0), (called & ~used[:, None]).sum(0)
+        kappa = binary_rates(tp, fp, used.sum() - tp, (~used).sum() - fp)["kappa"]
+        self.threshold = float(self.cuts[int(np.nanargmax(kappa))])
+        return self
 
 
 class MedianOfTest(_Threshold):
@@ -150,6 +212,16 @@ class ArgMax:
         columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
         best = table[columns].to_numpy(np.float64).argmax(axis=1)
         return table.assign(decision=np.asarray(classes, dtype=object)[best])
+
+
+def _calibrating(calibration: pd.DataFrame, in_sample: bool) -> pd.DataFrame:
+    """Keep the labelled images that a rule may read."""
+    kept = calibration
+    if not in_sample and "in_sample" in calibration:
+        kept = calibration[~calibration["in_sample"].astype(bool)]
+    if not len(kept):
+        raise UserError(MISSING_CALIBRATION)
+    return kept
 
 
 def best_kappa_threshold(score: NDArray[np.float64], label: NDArray[np.int64]) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 SUMMARY = {
     "inspect": "read a dataset, list what is there and every problem, draw a contact sheet",
     "train": "fit a method, predict, evaluate: one run folder, or a study with -m",
+    "ensemble": "let finished runs vote: one more run folder",
     "predict": "prediction table and validated run.csv from a finished run",
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
@@ -49,6 +50,19 @@ A finished run is skipped, an interrupted one resumed.
 
 example: gansfp train experiment=table2/1696_siamese data.root=~/imageclef/2025
 """,
+    "ensemble": """\
+usage: gansfp ensemble RUNS data.root=DIR task=attribution [key=value ...]
+
+  RUNS               every finished run of the task below this folder has one vote
+  data.root=DIR      the benchmark of these runs; their data.fold, data.folds, data.split_seed too
+  method.bar=0.98    only runs that are better than this on their held-out fold
+  method.drop_worst=N
+
+The result is a run as any other. An ensemble that runs its own members, locally or on a cluster, is
+a recipe: `gansfp train experiment=table3/1426_vote`.
+
+example: gansfp ensemble runs/mine data.root=~/imageclef/2025 task=attribution
+""",
     "predict": """\
 usage: gansfp predict RUN [data.root=DIR] [key=value ...]
 
@@ -89,10 +103,11 @@ Killed at any moment, the same command goes on where it was.
 example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
 """,
     "report": """\
-usage: gansfp report [DIR]
+usage: gansfp report [DIR] [members=true]
 
 Reads every result below DIR (default: runs) and prints a leaderboard for each task.
-Works while runs are still going and after crashes.
+Works while runs are still going and after crashes. members=true also shows the runs that only
+vote in an ensemble.
 """,
     "status": """\
 usage: gansfp status [DIR]

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from hydra.core.plugins import Plugins
 from hydra.utils import get_class
-from torch import nn
+from planted import small_backbone
+from small import small_model
 
 from gansfp import build, cli, config
 from gansfp.cluster import study
 from gansfp.cluster.slurm import Request
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
-from gansfp.features.backbones import Backbone, BackboneSpec
+from gansfp.evaluation import published
+from gansfp.features import backbones
+from gansfp.features.backbones import BackboneSpec
 from gansfp.help import DETAILS
 from gansfp.jobs import Jobs
 
@@ -36,6 +38,8 @@ EXPERIMENTS = sorted(
 SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
 README = CONF.parent / "README.md"
 CLUSTER = CONF.parent / "docs" / "cluster.md"
+FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
+               "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +52,9 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def one_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a pooled 3-channel mean in the place of every pretrained network."""
-
-    def load(spec: BackboneSpec) -> Backbone:
-        torch.manual_seed(0)
-        net = nn.Sequential(nn.Conv2d(3, 4, 3, stride=4), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        third = (0.5, 0.5, 0.5)
-        return Backbone(net.eval(), spec.name, "test", 4, 32, third, third, torch.device("cpu"))
-
-    monkeypatch.setattr(BackboneSpec, "load", load)
+    """Put two random convolutions in the place of every pretrained network."""
+    monkeypatch.setattr(BackboneSpec, "load", small_backbone)
+    monkeypatch.setattr(backbones, "build_model", small_model)
 
 
 def task_of(experiment: str) -> str:
@@ -74,10 +72,19 @@ def test_an_experiment_takes_its_debug_step(
 ) -> None:  # fmt: skip
     words = ["train", f"experiment={experiment}", "debug=step", "evaluator.bootstrap=50",
              "evaluator.permutations=50", f"data.root={toys[task_of(experiment)]}"]  # fmt: skip
+    if "autoencoder" in experiment:
+        words.append("method.size=32")
+    ensemble = "/method: ensemble" in (CONF / "experiment" / f"{experiment}.yaml").read_text()
+    words += FEW_MEMBERS if ensemble else []
     monkeypatch.setattr(sys, "argv", ["gansfp", *words])
     cli.main()
-    (result,) = in_folder.rglob("result.json")
-    assert json.loads(result.read_text())["test"]["n"] >= 200
+    results = [path for path in in_folder.rglob("result.json") if slug(experiment) in str(path)]
+    assert len(results) == 1
+    assert json.loads(results[0].read_text())["test"]["n"] >= 200
+
+
+def slug(experiment: str) -> str:
+    return experiment.replace("/", "-") + "-s0-"
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -90,9 +97,23 @@ def test_an_experiment_says_its_command_and_leaves_hydra_alone(experiment: str) 
 
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_a_sweep_names_experiments_that_exist(sweep: str) -> None:
+    assert set(swept(sweep)) <= set(EXPERIMENTS)
+
+
+@pytest.mark.parametrize("table", ["table2", "table3"])
+def test_the_sweep_of_a_table_has_all_of_its_recipes(table: str) -> None:
+    assert sorted(swept(table)) == [name for name in EXPERIMENTS if name.startswith(f"{table}/")]
+
+
+def swept(sweep: str) -> list[str]:
     plain = yaml.safe_load((CONF / "sweep" / f"{sweep}.yaml").read_text())
     names = plain["hydra"]["sweeper"]["params"]["experiment"].split(",")
-    assert set(names) <= set(EXPERIMENTS)
+    return [name.strip() for name in names]
+
+
+def test_every_described_run_of_table_3_has_a_recipe() -> None:
+    runs = {name.split("/")[1].split("_")[0] for name in EXPERIMENTS if name.startswith("table3/")}
+    assert runs == {row.run for row in published.table3() if row.alias_of is None}
 
 
 @pytest.mark.parametrize("source", sorted(p.stem for p in (CONF / "source").glob("*.yaml")))

@@ -11,6 +11,8 @@ from gansfp.decisions import (
     ArgMax,
     BestKappa,
     FixedThreshold,
+    GridKappa,
+    MeanPlusSd,
     MedianOfTest,
     best_kappa_threshold,
     orient,
@@ -118,3 +120,31 @@ def test_one_patient_is_no_evidence():
     raw = np.repeat([-0.6, -0.5, 0.3, 0.2, -0.1, 0.1], 20) + 0.1 * rng.normal(size=120)
     assert orient(raw, label, True)[0] == -1
     assert orient(raw, label, True, groups)[0] == 1
+
+
+def test_mean_plus_sd_reads_scores_alone() -> None:
+    scores = np.array([1.0, 2.0, 3.0, 6.0])
+    table = pd.DataFrame({"score": scores, "label": [1, 0, 1, 0], "in_sample": False})
+    for k in (0.0, 1.5):
+        rule = MeanPlusSd(k).fit(table)
+        assert rule.threshold == pytest.approx(scores.mean() + k * np.std(scores))
+        assert MeanPlusSd(k).fit(table.assign(label=1 - table["label"])).threshold == rule.threshold
+    decided = MeanPlusSd().fit(table).decide(table)
+    assert decided["decision"].tolist() == [0, 0, 1, 1]
+    with pytest.raises(UserError, match="hold a fold out"):
+        MeanPlusSd().fit(table.assign(in_sample=True))
+    assert MeanPlusSd(in_sample=True).fit(table.assign(in_sample=True)).threshold == 3
+
+
+def test_grid_kappa_is_the_best_of_its_cuts() -> None:
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, 60)
+    score = np.clip(0.5 + 0.1 * label + rng.normal(0, 0.1, 60), 0, 1)
+    table = pd.DataFrame({"score": score, "label": label, "in_sample": False})
+    rule = GridKappa(0.4, 0.9, 26).fit(table)
+    cuts = np.linspace(0.4, 0.9, 26)
+    kappas = [cohen_kappa_score(label, score >= cut) for cut in cuts]
+    assert rule.threshold == pytest.approx(cuts[int(np.argmax(kappas))])
+    np.testing.assert_allclose(GridKappa(0.5, 0.9, 21).cuts, np.arange(0.5, 0.901, 0.02))
+    with pytest.raises(UserError, match="nothing to choose from"):
+        GridKappa(0.9, 0.4)

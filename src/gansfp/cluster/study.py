@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LAUNCH = "launch.json"
-IN_RUN_FOLDERS = frozenset({"train", "probe"})
-COMMANDS = ("train", "forge", "probe")
+IN_RUN_FOLDERS = frozenset({"train", "ensemble", "probe"})
+COMMANDS = ("train", "ensemble", "forge", "probe")
 CODE = ".code"
 """Beside `JOBS`: the copies of the code."""
 
@@ -220,8 +220,8 @@ def conclude(
 
 
 def _value(plan: Planned) -> float | None:
-    """Read what a search maximises; only `gansfp train` has such a number."""
+    """Read what a search maximises; probes and forges have no such number."""
     result = Run(plan.run).result
-    if plan.config.command != "train" or result is None:
+    if plan.config.command not in ("train", "ensemble") or result is None:
         return None
     return objective_of(result, plan.config.objective)

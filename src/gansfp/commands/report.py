@@ -21,7 +21,7 @@ def run(config: DictConfig) -> None:
     """Print a leaderboard for each task that has runs.
 
     Args:
-        config: `conf/report.yaml`, composed and checked: dir.
+        config: `conf/report.yaml`, composed and checked: dir, members.
 
     Raises:
         UserError: The folder is missing or holds no finished run.
@@ -29,7 +29,7 @@ def run(config: DictConfig) -> None:
     folder = Path(str(config.dir))
     if not folder.is_dir():
         raise UserError(f"dir={folder}: no such folder; name the one that holds the runs")
-    frame = leaderboard(folder)
+    frame = leaderboard(folder, bool(config.members))
     if frame.empty:
         raise UserError(f"dir={folder}: no finished run below it; `gansfp train` makes one")
     console = Console(highlight=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import lightning as L
 
 from gansfp import build
+from gansfp.ensembles.ensemble import Ensemble
 from gansfp.errors import UserError
 from gansfp.evaluation.result import objective_of
 from gansfp.methods.base import BenchmarkModule, Estimator
@@ -102,11 +103,17 @@ def _fit(
     loggers: list[Logger],
 ) -> bool:
     """Fit the method; True on the process that goes on to predict."""
+    if isinstance(method, Ensemble):
+        method.gather(config, run_folder)
     if isinstance(method, Estimator):
         method.fit(data).save(run_folder.folder / "model")
         return True
     trainer = learned.make_trainer(
-        config.trainer, run_folder.folder, callbacks=config.callbacks, loggers=loggers
+        config.trainer,
+        run_folder.folder,
+        callbacks=config.callbacks,
+        loggers=loggers,
+        first=method.own_callbacks(),
     )
     learned.fit(trainer, method, data)
     return learned.leave_group(trainer)

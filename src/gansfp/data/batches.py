@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gansfp.data.draws import batch_keys
 from gansfp.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,17 +118,27 @@ class PlanLoader:
     it tells the epoch only after that. So the iterator reads both when its first batch is asked
     for, and a state of another epoch (a checkpoint on the border between two) starts at step 0.
 
+    Args:
+        plan: The batches.
+        rank: Which share of each batch.
+        world_size: Number of shares.
+        draw_seed: Give each batch a column "draw": keys of the random numbers that its images are
+            augmented by (`gansfp.data.draws`), which this seed, epoch, step and place decide.
+
     Attributes:
         plan: The batches.
         sampler: Takes the epoch (`set_epoch`).
     """
 
-    def __init__(self, plan: BatchPlan, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self, plan: BatchPlan, rank: int = 0, world_size: int = 1, draw_seed: int | None = None
+    ) -> None:
         self.plan = plan
         self.sampler = _Epoch()
         self.batch_sampler = None  # Lightning looks for it wherever there is a sampler
         self._rank = rank
         self._world_size = world_size
+        self._draw_seed = draw_seed
         self._position = (0, 0)
         self._resume_at: tuple[int, int] | None = None
         if world_size > 1 and len(plan):
@@ -150,6 +161,9 @@ class PlanLoader:
         self._position = (epoch, step)
         while step < len(self.plan):
             batch = self.plan.batch(epoch, step)
+            if self._draw_seed is not None:
+                size = len(next(iter(batch.values())))
+                batch = {**batch, "draw": batch_keys(self._draw_seed, epoch, step, size).numpy()}
             step += 1
             self._position = (epoch, step)
             yield {name: self._share(values) for name, values in batch.items()}

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gansfp.data.batches import PlanLoader, RowPlan
 from gansfp.data.benchmark import Benchmark, Survey, load_benchmark, survey_benchmark
-from gansfp.data.folds import benchmark_folds
+from gansfp.data.folds import benchmark_folds, sequestered
+from gansfp.data.pseudo import pseudo_rows, with_pseudo_labels
 from gansfp.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from gansfp.data.augment import Augment
     from gansfp.data.batches import Sampling
     from gansfp.data.layout import Task
 
 PREDICT_PIXELS = 1 << 22
 CPU_PREDICT_PIXELS = 1 << 19
 """Keeps each buffer of a CNN at some 32 MB, which `keep_small_buffers` can keep."""
+REAL_ROLES = ("real", "real_used", "real_not_used")
 UseGenerated = Literal["both", "train", "test"]
 
 
@@ -43,12 +46,20 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         cache_dir: Where decoded pixels are kept; None: the user's cache folder.
         sampling: How training batches are drawn (`gansfp.data.pairs`); None: prediction only.
         folds: Number of folds of the labelled candidates.
-        fold: The fold held out of fitting; None: nothing is held out.
+        fold: The fold held out of fitting; "all": every one; None: nothing is held out.
         folds_file: CSV of `sample_id, fold`, read where it exists and written where it does not.
-        seed: Of folds and batches.
+        holdout: Which labelled images the folds are made of: the `candidates`, which the task asks
+            about, or the `real` ones.
+        sequester: Share of the labelled candidates that takes part in nothing, neither in fitting
+            nor in the held-out fold, until an ensemble asks for it.
+        seed: Of batches.
+        split_seed: Of folds and the sequestered part; None: `seed`.
         predict_batch_size: Images in a prediction batch; None: up to 256, as many as have 4 million
             pixels, or on a CPU half a million.
         use_generated: Whose generated images membership methods read.
+        pseudo_labels: Table of `sample_id, label` of test images that training batches hold too.
+        augment: Changes the images of training batches, which are float in [0, 1] then; None: they
+            are uint8 as read.
 
     Attributes:
         predict_rows: Rows that `predict_dataloader` goes through; set before predicting.
@@ -67,17 +78,24 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         cache_dir: str | Path | None = None,
         sampling: Sampling | None = None,
         folds: int = 5,
-        fold: int | None = 0,
+        fold: int | Literal["all"] | None = 0,
         folds_file: str | Path | None = None,
+        holdout: Literal["candidates", "real"] = "candidates",
+        sequester: float = 0.0,
         seed: int = 0,
+        split_seed: int | None = None,
         predict_batch_size: int | None = None,
         use_generated: UseGenerated = "both",
+        pseudo_labels: str | Path | None = None,
+        augment: Augment | None = None,
     ) -> None:
         super().__init__()
-        if fold is not None and not 0 <= fold < folds:
+        if fold not in (None, "all", *range(folds)):
             raise UserError(
-                f"data.fold={fold}: must be null or 0 to {folds - 1} (data.folds={folds})"
+                f"data.fold={fold}: must be null, all, or 0 to {folds - 1} (data.folds={folds})"
             )
+        if holdout not in ("candidates", "real"):
+            raise UserError(f"data.holdout={holdout}: must be candidates or real")
         if use_generated not in ("both", "train", "test"):
             raise UserError(f"data.use_generated={use_generated}: must be both, train or test")
         self._where: dict[str, Any] = {
@@ -93,9 +111,14 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         self._n_folds = folds
         self._fold = fold
         self._folds_file = Path(folds_file).expanduser() if folds_file is not None else None
+        self._holdout = holdout
+        self._sequester = sequester
         self._seed = seed
+        self._split_seed = seed if split_seed is None else split_seed
+        self._pseudo_labels = None if pseudo_labels is None else Path(pseudo_labels).expanduser()
         self._predict_batch_size = predict_batch_size
         self._use_generated = use_generated
+        self._augment = augment
         self.predict_rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     @cached_property
@@ -117,23 +140,57 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
 
     @cached_property
     def candidate_folds(self) -> NDArray[np.int64]:
-        """Fold of each row of `benchmark.candidates("train")`."""
-        return benchmark_folds(self.benchmark, self._n_folds, self._seed, self._folds_file)
+        """Fold of each row of `labelled_rows`."""
+        return benchmark_folds(
+            self.benchmark, self._n_folds, self._split_seed, self._folds_file, self.labelled_rows
+        )
+
+    @property
+    def labelled_rows(self) -> NDArray[np.int64]:
+        """Labelled images that are dealt into folds."""
+        if self._holdout == "candidates":
+            return self.benchmark.candidates("train")
+        real = [self.benchmark.rows("train", role) for role in REAL_ROLES]
+        return np.sort(np.concatenate(real))
+
+    @cached_property
+    def sequestered_rows(self) -> NDArray[np.int64]:
+        """Labelled images that take part in nothing."""
+        return sequestered(self.benchmark, self.labelled_rows, self._sequester, self._split_seed)
 
     @cached_property
     def holdout_rows(self) -> NDArray[np.int64]:
-        """Labelled candidates of the held-out fold; empty where nothing is held out."""
-        rows = self.benchmark.candidates("train")
+        """Labelled images of the held-out fold; empty where nothing is held out."""
+        rows = self.labelled_rows
         if self._fold is None:
             return rows[:0]
-        return np.asarray(rows[self.candidate_folds == self._fold])
+        if self._fold != "all":
+            rows = rows[self.candidate_folds == self._fold]
+        return np.setdiff1d(rows, self.sequestered_rows)
 
     @cached_property
     def fit_rows(self) -> NDArray[np.int64]:
-        """Labelled rows that a method may be fitted on: no group of them is held out."""
+        """Labelled rows that a method may be fitted on: no group of them is kept from it."""
         rows = np.sort(np.concatenate([self.benchmark.candidates("train"), self._support_rows()]))
-        held_out = np.unique(self.benchmark.groups(self.holdout_rows))
-        return rows[~np.isin(self.benchmark.groups(rows), held_out)]
+        return self._not_kept_back(rows)
+
+    @cached_property
+    def pseudo_rows(self) -> NDArray[np.int64]:
+        """Test images with a pseudo-label; empty without a file of them."""
+        if self._pseudo_labels is None:
+            return self.benchmark.candidates("test")[:0]
+        return self._not_kept_back(pseudo_rows(self.benchmark, self._pseudo_labels))
+
+    @property
+    def transductive(self) -> bool:
+        """Whether training batches hold test images."""
+        return self._pseudo_labels is not None
+
+    def _not_kept_back(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Drop rows of a group that is held out or sequestered."""
+        kept_back = np.concatenate([self.holdout_rows, self.sequestered_rows])
+        groups = self.benchmark.groups
+        return rows[~np.isin(groups(rows), np.unique(groups(kept_back)))]
 
     @property
     @abstractmethod
@@ -152,11 +209,19 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         """
         if self._sampling is None:
             raise UserError("data.sampling is not set: data/sampling=images or data/sampling=pairs")
-        plan = self._sampling.bind(self.benchmark, self.fit_rows, self._seed)
+        plan = self._sampling.bind(*self._training_set(), self._seed)
         rank, world_size = (0, 1)
         if self.trainer is not None:
             rank, world_size = self.trainer.global_rank, self.trainer.world_size
-        return PlanLoader(plan, rank, world_size)
+        draw_seed = None if self._augment is None else self._seed
+        return PlanLoader(plan, rank, world_size, draw_seed)
+
+    def _training_set(self) -> tuple[Benchmark, NDArray[np.int64]]:
+        """Give the rows of training batches, and a benchmark in which they have labels."""
+        if self._pseudo_labels is None:
+            return self.benchmark, self.fit_rows
+        shown = with_pseudo_labels(self.benchmark, self._pseudo_labels)
+        return shown, np.union1d(self.fit_rows, self.pseudo_rows)
 
     def val_dataloader(self) -> PlanLoader | list[Any]:
         """Load, on every rank alike, what the method needs to score the held-out fold.
@@ -183,10 +248,16 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         return PlanLoader(RowPlan(rows, size))
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image"."""
+        """Add the pixels of each column of rows: "row" brings "image", "x_row" brings "x_image".
+
+        Training batches are augmented where that is configured. Several views of an image are
+        columns of their own: "image", "image_2", ...
+        """
         images = {
             f"{name.removesuffix('row')}image": self.benchmark.store.gather(rows, rows.device)
             for name, rows in batch.items()
             if isinstance(rows, Tensor) and (name == "row" or name.endswith("_row"))
         }
+        if self._augment is not None and "draw" in batch:
+            images = self._augment.columns(images, batch["draw"])
         return {**batch, **images}

@@ -51,23 +51,28 @@ def make_folds(
 
 
 def benchmark_folds(
-    benchmark: Benchmark, n_folds: int, seed: int, path: Path | None = None
+    benchmark: Benchmark,
+    n_folds: int,
+    seed: int,
+    path: Path | None = None,
+    rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.int64]:
-    """Give the fold of every labelled candidate, from a file where there is one.
+    """Give the fold of every labelled image, from a file where there is one.
 
     Args:
-        benchmark: Its training candidates are dealt.
+        benchmark: Where the images come from.
         n_folds: Number of folds.
         seed: Of the shuffle, where they are made.
         path: CSV of `sample_id, fold`, read where it exists and written where it does not.
+        rows: The images that are dealt; None: the training candidates.
 
     Returns:
-        Folds in the order of `benchmark.candidates("train")`.
+        Folds in the order of the rows.
 
     Raises:
         UserError: The file belongs to another benchmark, other images or another number of folds.
     """
-    rows = benchmark.candidates("train")
+    rows = benchmark.candidates("train") if rows is None else rows
     sample_ids = benchmark.index.frame["sample_id"].iloc[rows]
     if path is not None and path.is_file():
         return _read_folds(path, sample_ids, benchmark.groups(rows), n_folds)
@@ -75,6 +80,30 @@ def benchmark_folds(
     if path is not None:
         write_table(pd.DataFrame({"sample_id": sample_ids.to_numpy(), "fold": folds}), path)
     return folds
+
+
+def sequestered(
+    benchmark: Benchmark, rows: NDArray[np.int64], share: float, seed: int
+) -> NDArray[np.int64]:
+    """Choose labelled images that take part in nothing until the end, by group and label.
+
+    Args:
+        benchmark: Where the images come from.
+        rows: The images to choose from.
+        share: How many; one of round(1 / share) stratified parts is taken.
+        seed: Of the choice; the folds of the same seed are dealt independently of it.
+
+    Returns:
+        The chosen rows, ascending; empty for a share of 0.
+    """
+    if share == 0:
+        return rows[:0]
+    if not 0 < share <= 0.5:
+        raise UserError(f"data.sequester={share}: must be 0, or at most 0.5")
+    parts = make_folds(
+        benchmark.labels(rows), benchmark.groups(rows), round(1 / share), ~seed % 2**32
+    )
+    return np.asarray(rows[parts == 0])
 
 
 def _splits(

@@ -21,11 +21,15 @@ class Images:
     Args:
         batch_size: Images in a (global) batch.
         role: Keep only this role, such as "generated" or "real" of attribution; None: every row.
+        real_class: Attribution: number all real images as one further class, the last.
     """
 
-    def __init__(self, batch_size: int = 32, role: str | None = None) -> None:
+    def __init__(
+        self, batch_size: int = 32, role: str | None = None, real_class: bool = False
+    ) -> None:
         self._batch_size = batch_size
         self._role = role
+        self._real_class = real_class
 
     def bind(self, benchmark: Benchmark, rows: NDArray[np.int64], seed: int) -> BatchPlan:
         """Plan epochs over labelled rows.
@@ -38,7 +42,10 @@ class Images:
             kept = rows[np.isin(rows, benchmark.rows(role=self._role))]
         if not len(kept):
             raise UserError(f"data.sampling.role={self._role}: no labelled training image has it")
-        return ShuffledRows(kept, benchmark.targets(kept), self._batch_size, seed)
+        targets = benchmark.targets(kept)
+        if self._real_class:
+            targets[np.isin(kept, benchmark.rows(role="real"))] = len(benchmark.classes)
+        return ShuffledRows(kept, targets, self._batch_size, seed)
 
 
 class ClassPairs:

@@ -36,23 +36,25 @@ class ImageStore:
         """Copy images to a device.
 
         Args:
-            rows: Row numbers, int64, shape (B,), on any device.
+            rows: Row numbers, int64, shape (B,) or (B, P), on any device.
             device: Where the images are wanted.
 
         Returns:
-            Grey values, uint8, shape (B, H, W), on `device`.
+            Grey values, uint8, shape (B, H, W) or (B, P, H, W), on `device`.
         """
         target = torch.empty(0, device=device).device  # "cuda" becomes "cuda:0"
-        wanted = torch.as_tensor(rows, dtype=torch.int64)
+        shape = torch.as_tensor(rows).shape
+        wanted = torch.as_tensor(rows, dtype=torch.int64).flatten()
         if target not in self._resident:
             self._resident[target] = self._host.to(target) if self._fits(target) else None
         resident = self._resident[target]
         if resident is not None:
-            return resident.index_select(0, wanted.to(target, non_blocking=True))
+            found = resident.index_select(0, wanted.to(target, non_blocking=True))
+            return found.view(*shape, *found.shape[1:])
         picked = self._host.index_select(0, wanted.cpu())
         if target.type == "cuda":
             picked = picked.pin_memory()
-        return picked.to(target, non_blocking=True)
+        return picked.to(target, non_blocking=True).view(*shape, *picked.shape[1:])
 
     def _fits(self, device: torch.device) -> bool:
         if device.type != "cuda":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
@@ -17,7 +18,6 @@ from gansfp.evaluation.result import OFFICIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 SHOWN = {
     "membership": ("kappa", "accuracy", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
@@ -40,10 +40,11 @@ TITLES = {
     "specificity": "specificity",
 }
 BROKEN = "broken"
+ENSEMBLE_FILE = "ensemble.json"  # written by gansfp.ensembles.record
 TRANSDUCTIVE = "transductive"
 
 
-def leaderboard(folder: Path) -> pd.DataFrame:
+def leaderboard(folder: Path, members: bool = False) -> pd.DataFrame:
     """Read the runs below a folder and rank them, one row for seeds of one experiment and study.
 
     A run is a folder with `run.json` and `result.json`; runs moved aside (`*.old-*`) and runs that
@@ -51,6 +52,7 @@ def leaderboard(folder: Path) -> pd.DataFrame:
 
     Args:
         folder: Where to look, at any depth.
+        members: Also show the variants of recipes that only vote in an ensemble.
 
     Returns:
         Columns `task`, `study`, `experiment`, `variant` (hash of the configuration without its
@@ -64,7 +66,7 @@ def leaderboard(folder: Path) -> pd.DataFrame:
     """
     broken = 0
     found: list[dict[str, Any]] = []
-    for run, result in _results(folder):
+    for run, result in _results(folder, set() if members else _voters(folder)):
         row = None if run is None or result is None else _row(run, result)
         if row is None:
             broken += 1
@@ -136,10 +138,22 @@ def _of_task(frame: pd.DataFrame, task: str) -> list[dict[str, Any]]:
     return sorted(chosen, key=itemgetter("study"))  # stable: the ranking stays within a study
 
 
-def _results(folder: Path) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
+def _voters(folder: Path) -> set[str]:
+    """Name the runs that are there for an ensemble's sake alone."""
+    found: set[str] = set()
+    for path in folder.rglob(f"model/{ENSEMBLE_FILE}"):
+        rounds = (_json(path) or {}).get("rounds", [])
+        voters = [voter for one in rounds for voter in one["voters"]]
+        found |= {Path(voter["run"]).name for voter in voters if not voter["plain"]}
+    return found
+
+
+def _results(
+    folder: Path, hidden: set[str]
+) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
     """Yield (run.json, result.json) of every finished run; None for what cannot be read."""
     for path in sorted(folder.rglob("result.json")):
-        if ".old-" not in path.parent.name:
+        if ".old-" not in path.parent.name and path.parent.name not in hidden:
             yield _json(path.with_name("run.json")), _json(path)
 
 

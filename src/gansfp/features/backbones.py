@@ -5,18 +5,18 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
-from torch.nn import functional as F
 
 from gansfp.errors import UserError
 from gansfp.features import hub
 from gansfp.features.cpu import tune_allocator
 from gansfp.features.lite import lite_state_dict
+from gansfp.features.preprocessing import Interpolation, Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -26,16 +26,34 @@ logger = logging.getLogger(__name__)
 CHOICES = "weights=lite (EfficientNet-Lite 0/1/2, no download), none, or the path of a file"
 
 
+STAND_INS = {
+    "efficientnet_b0": "tf_efficientnet_lite0",
+    "efficientnet_b1": "tf_efficientnet_lite1",
+    "efficientnet_b2": "tf_efficientnet_lite2",
+    "resnet18": "tf_efficientnet_lite0",
+    "resnet50": "tf_efficientnet_lite0",
+    "mobilenetv2_100": "tf_efficientnet_lite0",
+    "densenet121": "tf_efficientnet_lite0",
+}
+"""Networks of recipes, and what takes their place with `weights=lite`."""
+
+
 @dataclass(frozen=True)
 class BackboneSpec:
     """A backbone by name, in plain values; what configuration and saved methods hold.
 
     Attributes:
         name: A timm model, with or without its pretrained tag.
-        weights: `lite`, `imagenet`, `none`, or the path of a .safetensors or torch file.
+        weights: `lite` (where the network has none of these, one of `STAND_INS` takes its place),
+            `imagenet`, `none`, or the path of a .safetensors or torch file.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, ...
         bf16: Autocast to bfloat16; None: on a GPU only, since CPU features should repeat exactly.
         seed: Seed of the random weights of `none`.
+        size: Side of the input, pixels; None: that of the weights.
+        normalisation: Mean and standard deviation of the input: `native` (of the weights),
+            `imagenet`, `symmetric` ([-1, 1]) or `caffe`.
+        interpolation: How images come to that size: `bicubic` or `bilinear`.
+        antialias: Smooth before making an image smaller.
     """
 
     name: str = "tf_efficientnet_lite0"
@@ -43,11 +61,37 @@ class BackboneSpec:
     device: str = "auto"
     bf16: bool | None = None
     seed: int = 0
+    size: int | None = None
+    normalisation: str = "native"
+    interpolation: Interpolation = "bicubic"
+    antialias: bool = True
+
+    def __post_init__(self) -> None:
+        """Let a network with EfficientNet-Lite weights stand in where that is asked for."""
+        family = self.name.removeprefix("tf_").split(".")[0]
+        if self.weights == "lite" and family in STAND_INS:
+            logger.info("weights=lite: %s stands in for %s", STAND_INS[family], self.name)
+            object.__setattr__(self, "name", STAND_INS[family])
 
     def load(self) -> Backbone:
         """Build the network; see `load_backbone`."""
-        return load_backbone(
+        backbone = load_backbone(
             self.name, self.weights, device=self.device, bf16=self.bf16, seed=self.seed
+        )
+        chosen = self.preprocessing(backbone.module)
+        return replace(
+            backbone,
+            size=chosen.size,
+            mean=chosen.mean,
+            std=chosen.std,
+            interpolation=chosen.interpolation,
+            antialias=chosen.antialias,
+        )
+
+    def preprocessing(self, model: Any) -> Preprocessing:
+        """Say what a timm model of this name is to see."""
+        return Preprocessing.of(
+            model.pretrained_cfg, self.size, self.normalisation, self.interpolation, self.antialias
         )
 
 
@@ -65,6 +109,8 @@ class Backbone:
         std: Standard deviation of each channel.
         device: Where the network is.
         bf16: Whether it runs under bfloat16 autocast.
+        interpolation: How images come to the size of the input.
+        antialias: Whether they are smoothed before they become smaller.
     """
 
     module: nn.Module = field(repr=False)
@@ -76,34 +122,18 @@ class Backbone:
     std: tuple[float, ...]
     device: torch.device
     bf16: bool = False
+    interpolation: Interpolation = "bicubic"
+    antialias: bool = True
+
+    @property
+    def preprocess(self) -> Preprocessing:
+        """Turns grey images into network inputs, on the device that holds them."""
+        return Preprocessing(self.size, self.mean, self.std, self.interpolation, self.antialias)
 
     @property
     def preprocessing(self) -> str:
         """Every fact beside the weights that changes the features, as one string."""
-        return f"grey-bicubic-aa-{self.size}-{self.mean}-{self.std}-bf16={self.bf16}"
-
-    def preprocess(self, images: Tensor) -> Tensor:
-        """Turn grey images into network inputs, on the device that holds them.
-
-        Resized bicubically with antialiasing, clipped to the range of the input as PIL does,
-        repeated to three channels and standardised.
-
-        Args:
-            images: uint8, shape (B, H, W).
-
-        Returns:
-            float32, shape (B, 3, size, size), channels last.
-        """
-        x = images.unsqueeze(1).float() / 255
-        if x.shape[-2:] != (self.size, self.size):
-            side = (self.size, self.size)
-            x = F.interpolate(x, side, mode="bicubic", antialias=True, align_corners=False)
-            x = x.clamp_(0, 1)
-        mean = x.new_tensor(self.mean).view(1, -1, 1, 1)
-        std = x.new_tensor(self.std).view(1, -1, 1, 1)
-        return ((x.expand(-1, 3, -1, -1) - mean) / std).contiguous(
-            memory_format=torch.channels_last
-        )
+        return f"{self.preprocess}-bf16={self.bf16}"
 
     @torch.inference_mode()
     def features(self, images: Tensor) -> Tensor:
@@ -118,6 +148,29 @@ class Backbone:
         x = self.preprocess(images.to(self.device, non_blocking=True))
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
             return self.module(x).float()  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def maps(self, images: Tensor) -> Tensor:
+        """Compute the last feature maps of grey images, before pooling.
+
+        Args:
+            images: uint8, shape (B, H, W).
+
+        Returns:
+            float32, shape (B, channels, h, w), on the backbone's device.
+
+        Raises:
+            UserError: The network has tokens instead of maps.
+        """
+        x = self.preprocess(images.to(self.device, non_blocking=True))
+        network: Any = self.module
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            maps: Tensor = network.forward_features(x).float()
+        if maps.ndim != 4:
+            raise UserError(
+                f"backbone {self.name}: it has no feature maps; take a convolutional one"
+            )
+        return maps
 
 
 def load_backbone(
@@ -147,16 +200,15 @@ def load_backbone(
     module: Any = build_model(name, weights, seed)
     module.reset_classifier(0)
     module = module.eval().requires_grad_(False).to(target, memory_format=torch.channels_last)
-    cfg = module.pretrained_cfg
+    wanted = Preprocessing.of(module.pretrained_cfg)
     return Backbone(
         module=module,
         name=name,
         identity=weights_hash(module),
-        # A few networks widen after pooling, inside the head that stays.
-        dim=int(getattr(module, "head_hidden_size", None) or module.num_features),
-        size=int(cfg["input_size"][-1]),
-        mean=tuple(float(value) for value in cfg["mean"]),
-        std=tuple(float(value) for value in cfg["std"]),
+        dim=feature_count(module),
+        size=wanted.size,
+        mean=wanted.mean,
+        std=wanted.std,
         device=target,
         bf16=target.type == "cuda" if bf16 is None else bf16,
     )
@@ -189,6 +241,12 @@ def build_model(
         if num_classes != model.num_classes:
             model.reset_classifier(num_classes)
         return model  # type: ignore[no-any-return]
+
+
+def feature_count(model: Any) -> int:
+    """Count the pooled features of a timm model."""
+    # A few networks widen after pooling, inside the head that stays.
+    return int(getattr(model, "head_hidden_size", None) or model.num_features)
 
 
 def weights_hash(module: nn.Module) -> str:

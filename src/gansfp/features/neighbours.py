@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ import numpy as np
 import torch
 
 from gansfp.errors import UserError
+from gansfp.features.precision import full_precision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,7 +100,7 @@ def nearest(
     search = _Search(queries, references, codes, chunk, torch.device(device))
     distance = np.empty((len(queries), k))
     index = np.empty((len(queries), k), dtype=np.int64)
-    with _full_precision():
+    with full_precision():
         for start in range(0, len(queries), block):
             rows = np.arange(start, min(start + block, len(queries)))
             squared, index[rows] = search.block(rows, k)
@@ -232,17 +232,6 @@ class _Search:
             piece -= self.centre
             centred[start : start + step] = piece
         return torch.from_numpy(centred).to(self.device)
-
-
-@contextlib.contextmanager
-def _full_precision() -> Iterator[None]:
-    """Keep TF32 and bf16 out of the product: the error bound is that of fp32."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
 
 
 def _squared_norm(rows: Tensor) -> Tensor:

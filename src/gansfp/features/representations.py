@@ -119,6 +119,44 @@ class Features:
         }
 
 
+@dataclass(frozen=True)
+class LBP:
+    """Histogram of uniform local binary patterns.
+
+    Attributes:
+        points: Neighbours on the circle.
+        radius: Its radius, pixels.
+    """
+
+    points: int = 8
+    radius: float = 1
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Count the patterns of each image: float32, shape (N, points + 2)."""
+        from gansfp.features.handcrafted.shapes import lbp_histograms
+
+        return lbp_histograms(images, self.points, self.radius).astype(np.float32)
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the map by plain values."""
+        return {"kind": "lbp", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Handcrafted:
+    """The 48 values of `gansfp.features.handcrafted.descriptor`, as they are."""
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Describe each image: float32, shape (N, 48)."""
+        from gansfp.features.handcrafted.descriptor import descriptors
+
+        return descriptors(images).astype(np.float32)
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the map by plain values."""
+        return {"kind": "handcrafted"}
+
+
 def from_spec(spec: dict[str, Any]) -> Representation:
     """Build the representation that `spec` described.
 
@@ -133,7 +171,11 @@ def from_spec(spec: dict[str, Any]) -> Representation:
         return NCC(**options)
     if kind == "features":
         return Features(backbone=BackboneSpec(**options.pop("backbone")), **options)
-    raise UserError(f"representation {kind!r}: choose pixels, ncc or features")
+    if kind == "lbp":
+        return LBP(**options)
+    if kind == "handcrafted":
+        return Handcrafted(**options)
+    raise UserError(f"representation {kind!r}: choose pixels, ncc, features, lbp or handcrafted")
 
 
 def _shrunk(images: NDArray[np.uint8], size: int | None) -> NDArray[np.float32]:

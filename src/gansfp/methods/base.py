@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 
+from gansfp.errors import UserError
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -95,6 +97,14 @@ class BenchmarkModule(MethodTraits, L.LightningModule):
         self._held_out: list[Tensor] = []
         self._metrics: dict[str, TableMetric] = {}
 
+    def own_callbacks(self) -> list[L.Callback]:
+        """Name the callbacks that decide the numbers of a fit.
+
+        Those of the `callbacks` node do not, so that they are no part of a run's hash. These come
+        first, before the one that saves the finished state.
+        """
+        return []
+
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Keep the outputs of a batch until the epoch ends."""
         self._held_out.append(self.predict_step(batch, batch_idx).detach().float().cpu())
@@ -161,3 +171,16 @@ class BenchmarkModule(MethodTraits, L.LightningModule):
         Returns:
             Membership: raw scores, shape (m,). Attribution: probabilities, shape (m, classes).
         """
+
+
+def check_classes(trained: Sequence[str] | None, found: Sequence[str]) -> None:
+    """Refuse a benchmark with other classes than those that a method was trained on.
+
+    Raises:
+        UserError: Names both.
+    """
+    if trained is not None and list(trained) != list(found):
+        raise UserError(
+            f"data.root: its classes {list(found)} are not those that the method was trained on, "
+            f"{list(trained)}"
+        )

@@ -37,6 +37,7 @@ def make_trainer(
     *,
     callbacks: Any = None,
     loggers: Sequence[Logger] = (),
+    first: Sequence[L.Callback] = (),
 ) -> L.Trainer:
     """Build the Trainer of a fit in `folder`.
 
@@ -45,6 +46,7 @@ def make_trainer(
         folder: Where checkpoints and metrics go.
         callbacks: The `callbacks` node, a mapping of nodes.
         loggers: Already built.
+        first: Callbacks that act before those.
 
     Raises:
         UserError: This machine cannot run it.
@@ -53,7 +55,7 @@ def make_trainer(
     trainer: L.Trainer = instantiate(
         config,
         default_root_dir=str(folder),
-        callbacks=instantiate_all(callbacks),
+        callbacks=[*first, *instantiate_all(callbacks)],
         logger=list(loggers) or False,
         plugins=[AtomicCheckpointIO(), *_environment(config)],
         enable_checkpointing=False,  # the resume callback writes the only checkpoint

@@ -36,6 +36,8 @@ OUTSIDE_THE_HASH = (
     "experiment_name",
     "force",
     "trust",
+    "source_phrases",
+    "networks",  # its values are in the nodes that they go to
 )
 
 
@@ -43,12 +45,17 @@ def config_hash(config: DictConfig) -> str:
     """Hash what decides the numbers of a run: 8 hexadecimal digits.
 
     Left out: `hydra`, `paths`, `logger`, `callbacks`, and the keys that only name or place a run.
+    Pseudo-labels count by what their file says, not by where it lies.
     """
-    plain = {
-        key: value
+    plain: dict[str, Any] = {
+        str(key): value
         for key, value in OmegaConf.to_container(config, resolve=True).items()  # type: ignore[union-attr]
         if key not in OUTSIDE_THE_HASH
     }
+    if (plain.get("data") or {}).get("pseudo_labels"):
+        from gansfp.data.pseudo import content_hash  # pandas, which few runs need here
+
+        plain["data"]["pseudo_labels"] = content_hash(Path(plain["data"]["pseudo_labels"]))
     canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()[:8]
 

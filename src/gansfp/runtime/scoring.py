@@ -86,10 +86,13 @@ def predict_run(
         rule=type(rule).__name__,
         threshold=rule.threshold,
         in_sample=bool(labelled[IN_SAMPLE].any()) and rule.needs_calibration,
-        transductive=method.transductive or rule.transductive,
+        transductive=method.transductive or rule.transductive or data.transductive,
     )
     if len(labelled):
         write_table(rule.decide(labelled), run.predictions("validation"))
+    if len(data.sequestered_rows):
+        aside = known_table(config, data, method, data.sequestered_rows)
+        write_table(rule.decide(signed(aside, sign)), run.predictions("sequestered"))
     write_table(test, run.predictions("test"))
     write_json(run.folder / "decision.json", asdict(verdict))
     if data.benchmark.task == "membership":
@@ -126,14 +129,24 @@ def labelled_table(
     rows = data.holdout_rows if method.fits_labels else data.benchmark.candidates("train")
     if in_sample and data.benchmark.task == "membership":
         rows = data.benchmark.candidates("train")
-    shape = (0,) if data.benchmark.task == "membership" else (0, len(data.benchmark.classes))
+    table = known_table(config, data, method, rows)
+    table[IN_SAMPLE] = in_sample
+    return table
+
+
+def known_table(
+    config: DictConfig,
+    data: BenchmarkDataModule,
+    method: BenchmarkModule | Estimator,
+    rows: NDArray[np.int64],
+) -> pd.DataFrame:
+    """Score labelled images: a prediction table with `label` (1 and 0, or the class)."""
+    membership = data.benchmark.task == "membership"
+    shape = (0,) if membership else (0, len(data.benchmark.classes))
     scores = raw_scores(config, data, method, rows) if len(rows) else np.zeros(shape)
     table = score_table(data.benchmark, rows, scores)
     labels = data.benchmark.labels(rows)
-    table[LABEL] = (
-        (labels == "used").astype(np.int64) if data.benchmark.task == "membership" else labels
-    )
-    table[IN_SAMPLE] = in_sample
+    table[LABEL] = (labels == "used").astype(np.int64) if membership else labels
     return table
 
 

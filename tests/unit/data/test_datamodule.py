@@ -11,6 +11,10 @@ import torch
 
 from gansfp.data import datamodule
 from gansfp.data.attribution import AttributionDataModule
+from gansfp.data.augment import Augment
+from gansfp.data.augment.geometry import Flip
+from gansfp.data.batches import PlanLoader, ShuffledRows
+from gansfp.data.draws import derive
 from gansfp.data.membership import MembershipDataModule
 from gansfp.data.pairs import ClassPairs, Images
 from gansfp.errors import UserError
@@ -98,6 +102,40 @@ def test_images_come_with_every_column_of_rows(membership_data) -> None:
         np.testing.assert_array_equal(
             batch[f"{side}_image"].numpy(), data.benchmark.images(batch[f"{side}_row"].numpy())
         )
+
+
+def test_training_images_are_augmented_and_views_are_columns(membership_data) -> None:
+    augment = Augment({"flip": Flip(0.5)}, views=2)
+    data = membership_data(sampling=ClassPairs(4), augment=augment)
+    loader = data.train_dataloader()
+    (first, *_), (again, *_) = list(loader), list(loader)
+    batch = data.on_after_batch_transfer(first, 0)
+    assert torch.equal(first["draw"], again["draw"])
+    sides = {f"{side}_image{view}" for side in ("real", "generated") for view in ("", "_2")}
+    assert set(batch) == {"real_row", "generated_row", "same", "draw", *sides}
+    raw = torch.from_numpy(data.benchmark.images(batch["real_row"].numpy()))
+    for column, side in enumerate(("real", "generated")):
+        raw = torch.from_numpy(data.benchmark.images(batch[f"{side}_row"].numpy()))
+        for view, name in enumerate(("image", "image_2")):
+            wanted = augment(raw, derive(batch["draw"], column), view)
+            torch.testing.assert_close(batch[f"{side}_{name}"], wanted)
+    loader.sampler.set_epoch(1)
+    assert not torch.equal(next(iter(loader))["draw"], first["draw"])
+
+
+def test_ranks_share_the_draws_of_the_whole_batch() -> None:
+    plan = ShuffledRows(np.arange(12), np.arange(12), 6, seed=0)
+    whole = list(PlanLoader(plan, draw_seed=3))
+    for rank in range(2):
+        for full, share in zip(whole, PlanLoader(plan, rank, 2, draw_seed=3), strict=True):
+            assert torch.equal(share["draw"], full["draw"][rank::2])
+
+
+def test_prediction_images_are_never_augmented(membership_data) -> None:
+    data = membership_data(augment=Augment({"flip": Flip(1.0)}))
+    data.predict_rows = data.benchmark.candidates("test")
+    batch = data.on_after_batch_transfer(next(iter(data.predict_dataloader())), 0)
+    np.testing.assert_array_equal(batch["image"], data.benchmark.images(batch["row"].numpy()))
 
 
 class Means(L.LightningModule):

@@ -124,7 +124,7 @@ def test_broken_runs_are_counted_and_old_ones_passed_over(tmp_path, capsys):
     frame = leaderboard(tmp_path)
     assert frame["experiment"].tolist() == ["fine"]
     assert frame.attrs["broken"] == 3
-    report.run(SimpleNamespace(dir=str(tmp_path)))
+    report.run(SimpleNamespace(dir=str(tmp_path), members=False))
     printed = capsys.readouterr().out
     assert "membership, by kappa" in printed
     assert "attribution" not in printed
@@ -133,6 +133,6 @@ def test_broken_runs_are_counted_and_old_ones_passed_over(tmp_path, capsys):
 
 def test_report_without_runs_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
-        report.run(SimpleNamespace(dir=str(tmp_path)))
+        report.run(SimpleNamespace(dir=str(tmp_path), members=False))
     with pytest.raises(UserError, match="no such folder"):
-        report.run(SimpleNamespace(dir=str(tmp_path / "none")))
+        report.run(SimpleNamespace(dir=str(tmp_path / "none"), members=False))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 import torch
 
+from gansfp.data.augment import unit_range
 from gansfp.errors import UserError
 from gansfp.losses.contrastive import ContrastiveLoss
-from gansfp.methods.base import BenchmarkModule
+from gansfp.methods.base import BenchmarkModule, check_classes
 from gansfp.methods.siamese.inference import Inference, distance_to_set, probabilities
 from gansfp.methods.siamese.network import CHANNELS, SiameseNetwork
 
@@ -89,8 +90,8 @@ class SiameseModule(BenchmarkModule):
             self.network.compile()
 
     def forward(self, images: Tensor, scale: float = 255.0) -> Tensor:
-        """Embed images: uint8 (B, H, W), divided by `scale`, to unit vectors (B, embedding)."""
-        x = images.unsqueeze(1).to(self.dtype) / scale
+        """Embed images: (B, H, W), as bytes divided by `scale`, to unit vectors (B, embedding)."""
+        x = unit_range(images).unsqueeze(1).to(self.dtype) * (255.0 / scale)
         return self.network(x.contiguous(memory_format=torch.channels_last))  # type: ignore[no-any-return]
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
@@ -151,21 +152,13 @@ class SiameseModule(BenchmarkModule):
         benchmark = data.benchmark
         if benchmark.task == "membership":
             return {"generated": _not_empty(data.generated_rows, "synthetic images")}
-        self._check_classes(benchmark.classes)
+        check_classes(self.hparams["classes"], benchmark.classes)
         real = np.intersect1d(data.fit_rows, benchmark.rows(split="train", role="real"))
         labels = np.asarray(benchmark.labels(real))
         return {
             name: _not_empty(real[labels == name], f"real training images of class {name}")
             for name in benchmark.classes
         }
-
-    def _check_classes(self, found: Sequence[str]) -> None:
-        trained: Any = self.hparams["classes"]
-        if trained is not None and list(trained) != list(found):
-            raise UserError(
-                f"data.root: its classes {list(found)} are not those that the method was trained "
-                f"on, {list(trained)}"
-            )
 
 
 def _not_empty(rows: NDArray[np.int64], what: str) -> NDArray[np.int64]:

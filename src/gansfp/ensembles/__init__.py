@@ -1,0 +1,1 @@
+"""Methods made of other runs: they read prediction tables and nothing else."""

@@ -1,0 +1,1 @@
+"""Descriptors made by hand: grey level statistics, textures, wavelets, components."""

@@ -1,0 +1,1 @@
+"""Autoencoders of synthetic images, with clusters or forests on top (Neural Nexus)."""

@@ -1,0 +1,1 @@
+"""Distance to the centres of the synthetic images' clusters."""

@@ -1,0 +1,1 @@
+"""Clusters of features, named by their labelled members."""

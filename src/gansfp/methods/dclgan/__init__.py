@@ -1,0 +1,1 @@
+"""Contrastive image translation, whose discriminator's attention decides (Neural Nexus)."""

@@ -1,0 +1,274 @@
+"""Contrastive translation of synthetic into real images, as a benchmark method."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from gansfp.data.augment import unit_range
+from gansfp.errors import UserError
+from gansfp.forge.gradients import give_gradients, take_gradients
+from gansfp.forge.seeds import torch_generator
+from gansfp.losses.dclgan import (
+    PatchNCE,
+    adversarial,
+    feature_matching,
+    gradient_penalty,
+    grey_divergence,
+)
+from gansfp.losses.gather import mean_of_processes
+from gansfp.methods.base import BenchmarkModule
+from gansfp.methods.dclgan.network import (
+    PatchDiscriminator,
+    PatchProjection,
+    Translator,
+    attention_map,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from gansfp.data.datamodule import BenchmarkDataModule
+
+BUGS = ("constant_histogram",)
+WEIGHTS = {"adversarial": 1.0, "nce": 2.0, "matching": 5.0, "grey": 1.0, "penalty": 1.0}
+ATTENDED = 3
+"""Last maps of the discriminator that attention is read from."""
+
+
+class DCLGANModule(BenchmarkModule):
+    """A GAN translates synthetic images; where its discriminator looks decides (Neural Nexus).
+
+    A step updates the discriminator, then the generator with the projections. The discriminator
+    learns real (used) from translated synthetic images. The generator's loss adds to the
+    adversarial one: patch contrast between input and translation, matching of discriminator
+    features, divergence of grey values.
+
+    The score of a real image is the overlap (intersection over union) of where the discriminator's
+    attention on it is strongest with where it is on the mean synthetic image.
+
+    Training batches hold "image", synthetic, and "real_image"
+    (`gansfp.data.generated.UnpairedImages`). Training logs `train/loss` (generator) and
+    `train/discriminator`.
+
+    Attributes:
+        generator: Translates.
+        discriminator: Judges patches.
+        projection: Makes vectors of the generator's patches.
+    """
+
+    uses_synthetic = "mean"
+
+    def __init__(
+        self,
+        width: int = 64,
+        blocks: int = 6,
+        projection: int = 256,
+        patches: int = 256,
+        temperature: float = 0.05,
+        loss_weights: Mapping[str, float] | None = None,
+        lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
+        betas: Sequence[float] = (0.5, 0.9),
+        discriminator_betas: Sequence[float] = (0.5, 0.999),
+        cosine_epochs: int = 60,
+        discriminator_step: int | None = 50,
+        map_side: int = 32,
+        share: float = 0.2,
+        seed: int = 0,
+        faithful_bugs: Sequence[str] = (),
+    ) -> None:
+        """Build the networks; every argument is a hyperparameter.
+
+        Args:
+            width: Channels of the first layers.
+            blocks: Residual blocks of the generator.
+            projection: Size of the patches' vectors.
+            patches: Patches of an image and layer.
+            temperature: Of the patch contrast.
+            loss_weights: Of `WEIGHTS`; those that are not named keep their values.
+            lr: Learning rate of the generator's Adam.
+            discriminator_lr: Learning rate of the discriminator's Adam.
+            betas: Of the generator's Adam.
+            discriminator_betas: Of the discriminator's Adam.
+            cosine_epochs: Period of the cosine schedule of the generator, epochs.
+            discriminator_step: The discriminator's rate halves after so many epochs; None: it
+                follows the same cosine.
+            map_side: Side of attention maps, pixels.
+            share: Of the pixels that attention is said to be on.
+            seed: Of patches and mixtures.
+            faithful_bugs: Defects of the published code to repeat; see the method's README.
+
+        Raises:
+            UserError: A value is impossible.
+        """
+        super().__init__()
+        given = dict(loss_weights or {})
+        if unknown := sorted(set(given) - set(WEIGHTS)):
+            raise UserError(f"method.loss_weights.{unknown[0]}: choose {', '.join(WEIGHTS)}")
+        if unknown := sorted(set(faithful_bugs) - set(BUGS)):
+            raise UserError(f"method.faithful_bugs={unknown}: choose {', '.join(BUGS)}")
+        if not 0 < share < 1:
+            raise UserError(f"method.share={share}: must be between 0 and 1")
+        loss_weights, betas = {**WEIGHTS, **given}, list(betas)
+        discriminator_betas, faithful_bugs = list(discriminator_betas), list(faithful_bugs)
+        self.save_hyperparameters()
+        self.automatic_optimization = False
+        self.generator = Translator(width, blocks)
+        self.discriminator = PatchDiscriminator(width)
+        self.projection = PatchProjection(self.generator.dims, projection)
+        self.nce = PatchNCE(temperature)
+        self.to(memory_format=torch.channels_last)
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Update the discriminator, then the generator; counted as one step."""
+        made, real = (self._scaled(batch[name]) for name in ("image", "real_image"))
+        chance = torch_generator(made.device, self.hparams["seed"], "step", self.global_step)
+        translated, maps = self.generator(made)
+        judged = self.discriminator_loss(real, translated.detach(), chance)
+        weights = list(self.discriminator.parameters())
+        give_gradients(weights, mean_of_processes(take_gradients(judged, weights)))
+        optimisers: Any = self.optimizers()
+        optimisers[1].optimizer.step()  # without Lightning's wrapper, which would count it
+        torch.clear_autocast_cache()  # of the weights that have just changed
+        loss = self.generator_loss(real, translated, maps, chance)
+        weights = self._generator_weights()
+        give_gradients(weights, mean_of_processes(take_gradients(loss, weights)))
+        optimisers[0].step()
+        self.log_dict(
+            {"train/loss": loss.detach(), "train/discriminator": judged.detach()},
+            on_step=False,
+            on_epoch=True,
+            batch_size=len(made),
+        )
+
+    def discriminator_loss(
+        self, real: Tensor, translated: Tensor, chance: torch.Generator
+    ) -> Tensor:
+        """Cross-entropy on real and translated images, and the gradient penalty."""
+        judge = self.discriminator
+        share = torch.rand(len(real), generator=chance, device=real.device).to(real.dtype)
+        entropy = adversarial(judge(real)[0], True) + adversarial(judge(translated)[0], False)
+        penalty = gradient_penalty(lambda mixed: judge(mixed)[0], real, translated, share)
+        loss: Tensor = entropy + self.hparams["loss_weights"]["penalty"] * penalty
+        return loss
+
+    def generator_loss(
+        self, real: Tensor, translated: Tensor, maps: list[Tensor], chance: torch.Generator
+    ) -> Tensor:
+        """Add up the generator's losses with their weights."""
+        scores, seen = self.discriminator(translated)
+        with torch.no_grad():
+            expected = self.discriminator(real)[1]
+        if "constant_histogram" in self.hparams["faithful_bugs"]:
+            grey = grey_divergence(translated.detach(), real)
+        else:
+            grey = grey_divergence(translated, real)
+        terms = {
+            "adversarial": adversarial(scores, True),
+            "nce": self._patch_contrast(maps, translated, chance),
+            "matching": feature_matching(seen, expected),
+            "grey": grey,
+        }
+        weights = self.hparams["loss_weights"]
+        return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+    def _patch_contrast(
+        self, maps: list[Tensor], translated: Tensor, chance: torch.Generator
+    ) -> Tensor:
+        places = [
+            torch.randperm(m.shape[2] * m.shape[3], generator=chance, device=m.device) for m in maps
+        ]
+        chosen = [where[: self.hparams["patches"]] for where in places]
+        keys = self.projection(maps, chosen)
+        queries = self.projection(self.generator.features(translated), chosen)
+        return torch.stack([self.nce(q, k) for q, k in zip(queries, keys, strict=True)]).mean()
+
+    def on_train_epoch_end(self) -> None:
+        """Move the learning rates."""
+        schedules: Any = self.lr_schedulers()
+        for schedule in schedules:
+            schedule.step()
+
+    def configure_optimizers(self) -> Any:
+        """Adam for the generator with the projections, Adam for the discriminator."""
+        chosen: Any = self.hparams
+        first = torch.optim.Adam(
+            self._generator_weights(), lr=chosen["lr"], betas=tuple(chosen["betas"])
+        )
+        second = torch.optim.Adam(
+            self.discriminator.parameters(),
+            lr=chosen["discriminator_lr"],
+            betas=tuple(chosen["discriminator_betas"]),
+        )
+        rates = torch.optim.lr_scheduler
+        schedules: list[torch.optim.lr_scheduler.LRScheduler] = [
+            rates.CosineAnnealingLR(first, chosen["cosine_epochs"])
+        ]
+        if chosen["discriminator_step"] is None:
+            schedules.append(rates.CosineAnnealingLR(second, chosen["cosine_epochs"]))
+        else:
+            schedules.append(rates.StepLR(second, chosen["discriminator_step"], 0.5))
+        return [first, second], schedules
+
+    def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Name the rows themselves and the synthetic images."""
+        if not len(data.generated_rows):
+            raise UserError("data.root: there are no synthetic images to compare with")
+        return np.union1d(rows, data.generated_rows)
+
+    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Give flat attention maps, shape (B, map_side^2)."""
+        maps = self.discriminator(self._scaled(batch["image"]))[1]
+        return attention_map(maps[-ATTENDED:], self.hparams["map_side"]).flatten(1)
+
+    def scores(
+        self,
+        outputs: Tensor,
+        output_rows: NDArray[np.int64],
+        data: BenchmarkDataModule,
+        rows: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Overlap attention on each image with that on the mean synthetic one."""
+        maps = outputs.detach().cpu().double().numpy()
+        mean = maps[np.searchsorted(output_rows, data.generated_rows)].mean(axis=0, keepdims=True)
+        real = maps[np.searchsorted(output_rows, rows)]
+        return overlap(real, mean, self.hparams["share"])
+
+    def _generator_weights(self) -> list[torch.nn.Parameter]:
+        return [*self.generator.parameters(), *self.projection.parameters()]
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        grey = unit_range(images).unsqueeze(1).to(next(self.generator.parameters()).dtype)
+        return 2 * grey - 1
+
+
+def overlap(
+    maps: NDArray[np.float64], other: NDArray[np.float64], share: float
+) -> NDArray[np.float64]:
+    """Measure how far the strongest places of maps are those of another map.
+
+    Args:
+        maps: Shape (n, places).
+        other: Shape (1, places).
+        share: Of the places that count as strongest.
+
+    Returns:
+        Intersection over union, shape (n,).
+    """
+    left, right = (_strongest(values, share) for values in (maps, other))
+    both, either = (left & right).sum(axis=1), (left | right).sum(axis=1)
+    return np.asarray(both / np.maximum(either, 1), dtype=np.float64)
+
+
+def _strongest(maps: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
+    count = max(1, round(share * maps.shape[1]))
+    order = np.argsort(-maps, axis=1, kind="stable")[:, :count]
+    found = np.zeros(maps.shape, dtype=bool)
+    np.put_along_axis(found, order, True, axis=1)
+    return found

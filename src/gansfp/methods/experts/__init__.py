@@ -1,0 +1,1 @@
+"""Mixture of expert backbones: a fusion that any method can train on."""

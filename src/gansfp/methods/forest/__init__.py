@@ -1,0 +1,1 @@
+"""Random forests on latents and handcrafted descriptors (Neural Nexus)."""

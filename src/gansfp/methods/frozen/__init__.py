@@ -1,0 +1,1 @@
+"""A classifier on fixed features of the labelled images."""

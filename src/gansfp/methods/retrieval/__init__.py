@@ -1,0 +1,1 @@
+"""The nearest real images of each synthetic one, pruned (zhouyijiang1)."""

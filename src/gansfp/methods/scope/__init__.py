@@ -1,0 +1,1 @@
+"""Siamese twins with cross-attention between their feature maps (SCOPE VIT Visioneers)."""

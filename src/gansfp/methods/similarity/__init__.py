@@ -1,0 +1,1 @@
+"""All-pairs similarity of real to synthetic images, and rules on it."""

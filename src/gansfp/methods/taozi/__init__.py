@@ -1,0 +1,1 @@
+"""Contrastive learning with a queue and candidate pools (taozi)."""

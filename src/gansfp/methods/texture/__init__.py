@@ -1,0 +1,1 @@
+"""Distributions of texture against those of the synthetic images."""

@@ -1,0 +1,1 @@
+"""Candidate retrieval and CANet, a three-stage attention network (zhouyijiang1)."""

@@ -1,0 +1,104 @@
+"""The recipes of runs 1287 and 1425: the sheet against the config and what is built from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from gansfp.build import accepted, instantiate
+from gansfp.callbacks.keep_best import KeepBest
+from gansfp.evaluation.published import published_run
+from gansfp.methods.classifier.module import ClassifierModule
+
+ROOT = Path(__file__).parents[3]
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose("train", overrides=list(overrides))
+
+
+@pytest.fixture(params=["1287", "1425"])
+def sheet(request: pytest.FixtureRequest) -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "tests/recipes" / f"{request.param}.yaml").read_text())
+
+
+def test_config_holds_every_value_of_the_sheet(sheet: dict[str, Any]) -> None:
+    cfg = composed(f"experiment={sheet['experiment']}")
+    assert cfg.published_run == sheet["run"]
+    assert sheet["published"] == published_run(sheet["run"]).printed
+    assert sheet["backbone"]["network"] in cfg.method.backbone.name
+    assert cfg.method.backbone.weights == sheet["backbone"]["weights"]
+    assert cfg.method.lr == sheet["optimiser"]["lr"]
+    assert cfg.method.label_smoothing == sheet["loss"]["label_smoothing"]
+    assert cfg.method.schedule == sheet["schedule"]
+    assert cfg.method.keep == sheet["validation"]["keep"]
+    assert cfg.trainer.max_epochs == sheet["epochs"]
+    assert cfg.data.sampling._target_ == "gansfp.data.pairs.Images"
+    assert cfg.data.sampling.batch_size == sheet["batch"]
+    assert cfg.data.sampling.role == (None if len(sheet["train_on"]) == 2 else "real")
+    assert cfg.data.sampling.real_class == cfg.method.real_class == (sheet["outputs"] == 6)
+    assert cfg.data.augment == sheet["augmentation"]
+    share = 1.0 if cfg.data.fold == "all" else 1 / cfg.data.folds
+    assert share == sheet["validation"]["share"]
+    assert cfg.data.holdout == "candidates"
+    assert cfg.decision._target_ == "gansfp.decisions.ArgMax"
+
+
+def test_built_method_holds_every_value_of_the_sheet(sheet: dict[str, Any]) -> None:
+    cfg = composed(f"experiment={sheet['experiment']}")
+    classes = [f"t{k}" for k in range(1, 6)]
+    module = instantiate(cfg.method, **accepted(cfg.method, {"task": cfg.task, "classes": classes}))
+    assert isinstance(module, ClassifierModule)
+    assert module.network.preprocess.size == sheet["backbone"]["size"]
+    assert module.network.head.in_features == sheet["backbone"]["features"]
+    assert module.network.head.out_features == sheet["outputs"]
+    assert module.network.dropout.p == 0
+    assert all(parameter.requires_grad for parameter in module.parameters())
+    (callback,) = module.own_callbacks()
+    assert isinstance(callback, KeepBest)
+    assert callback.monitor == "val/accuracy"
+    module._trainer = SimpleNamespace(
+        datamodule=SimpleNamespace(train_dataloader=lambda: range(5)),
+        limit_train_batches=1.0, accumulate_grad_batches=1, max_epochs=10, max_steps=-1,
+        state=SimpleNamespace(fn=None, stage=None),
+    )  # fmt: skip
+    built = module.configure_optimizers()
+    optimiser = built["optimizer"]
+    assert type(optimiser) is getattr(torch.optim, sheet["optimiser"]["name"])
+    group = optimiser.param_groups[0]
+    assert group["weight_decay"] == sheet["optimiser"]["weight_decay"]
+    assert len(group["params"]) == len(list(module.parameters()))
+    if sheet["schedule"] == "one_cycle":
+        assert isinstance(built["lr_scheduler"]["scheduler"], torch.optim.lr_scheduler.OneCycleLR)
+        assert group["max_lr"] == sheet["optimiser"]["lr"]
+        assert built["lr_scheduler"]["scheduler"].total_steps == 50
+    else:
+        assert "lr_scheduler" not in built
+        assert group["lr"] == sheet["optimiser"]["lr"]
+    images = torch.randint(0, 256, (2, 64, 64), dtype=torch.uint8)
+    assert module.eval()(images).shape == (2, sheet["outputs"])
+
+
+def test_the_first_task_of_a_fit_is_the_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    cfg = composed("method=classifier", "task=attribution")
+    module = instantiate(cfg.method, task="attribution", classes=["t1", "t2"])
+    first = module.network.backbone.conv_stem.weight.clone()
+    module._trainer = SimpleNamespace(ckpt_path="last.ckpt")
+    module.setup("fit")
+    assert torch.equal(module.network.backbone.conv_stem.weight, first)  # resumed: from its own
+    module._trainer = SimpleNamespace(ckpt_path=None)
+    module.setup("predict")
+    assert torch.equal(module.network.backbone.conv_stem.weight, first)
+    module.setup("fit")
+    from gansfp.features.backbones import build_model
+
+    wanted = build_model("tf_efficientnet_lite0", "lite").conv_stem.weight
+    assert torch.equal(module.network.backbone.conv_stem.weight, wanted)
