@@ -12,7 +12,7 @@ TIME_LIMIT ?= 720
 export OMP_NUM_THREADS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install which-python demo test test-full contest-shape lint format clean
+.PHONY: help install which-python demo test test-full test-slurm sync contest-shape lint format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 16
@@ -38,6 +38,13 @@ test: $(READY)  ## the tests, within 12 minutes
 
 test-full: $(READY)  ## the slow tests too
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=20 -m ''
+
+test-slurm: $(READY)  ## sweeps, kills, requeues on a real SLURM; as root it installs one (8 minutes)
+	@test "$$(id -u)" = 0 || { echo "make test-slurm: skipped, a SLURM is installed and started by root alone"; exit 0; }; \
+	OMP_NUM_THREADS=1 timeout --foreground 900 $(BIN)/python -m pytest -m slurm tests/slurm --durations=10
+
+sync: $(READY)  ## send the offline runs of wandb below DIR (default runs); SYNC=--dry-run lists them
+	@find $(or $(DIR),runs) -type d -name 'offline-run-*' | sort | xargs -r -n 1 $(abspath $(BIN))/wandb sync $(SYNC)
 
 contest-shape: $(READY)  ## every recipe on archives of the contest's size (2 hours, 10 GB)
 	@OMP_NUM_THREADS=1 $(BIN)/python experiments/contest_shape/run.py

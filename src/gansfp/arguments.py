@@ -27,6 +27,8 @@ LEADING_KEY = {
     "predict": "run",
     "forge": "source.path",
     "report": "dir",
+    "status": "dir",
+    "reproduce": "run",
 }
 
 # Hydra's flags that stay; everything else is key=value.
@@ -100,6 +102,8 @@ def _is_leading_path(word: str) -> bool:
     head, equals, _ = word.partition("=")
     if word.startswith("~"):
         return "/" in word or word == "~"
+    if head.startswith("hydra/") and not Path(word).exists():
+        return False  # a config group
     return not equals or "/" in head or Path(word).exists()
 
 

@@ -111,6 +111,40 @@ class Report(Base):
     members: bool = False
 
 
+@dataclass
+class Probe(Base):
+    """`gansfp probe`."""
+
+    experiment_name: str = "probe"
+    study: str = "probe"
+    seed: int = 0
+    steps: int = 5
+    seconds: float = 0.1
+    memory: int = 0
+    fail: str | None = None
+    force: bool = False
+    trainer: Any = None
+
+
+@dataclass
+class Status(Base):
+    """`gansfp status`."""
+
+    dir: str = "runs"
+
+
+@dataclass
+class Prefetch(Train):
+    """`gansfp prefetch`."""
+
+
+@dataclass
+class Reproduce(Base):
+    """`gansfp reproduce`."""
+
+    run: str = MISSING
+
+
 SCHEMAS: dict[str, type[Base]] = {
     "inspect": Inspect,
     "train": Train,
@@ -119,6 +153,10 @@ SCHEMAS: dict[str, type[Base]] = {
     "score": Score,
     "forge": Forge,
     "report": Report,
+    "probe": Probe,
+    "status": Status,
+    "prefetch": Prefetch,
+    "reproduce": Reproduce,
 }
 
 

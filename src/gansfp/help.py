@@ -10,6 +10,10 @@ SUMMARY = {
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
     "report": "leaderboards of all runs below a folder",
+    "status": "what waits, runs, has finished or failed below a folder",
+    "reproduce": "the command that made a run, and what has changed since",
+    "prefetch": "fetch the weights that runs will need, where there is a network",
+    "probe": "a job that does next to nothing: try a machine or a cluster with it",
 }
 
 DETAILS = {
@@ -32,6 +36,8 @@ usage: gansfp train [DIR] experiment=NAME [key=value ...]
   data.root=embedded:membership/ddpm_long  one that comes with gansfp; also ddpm_short, gan, null,
                      and embedded:attribution/one_population
   task=... method=... decision=...   without a recipe: choose the parts yourself
+  hydra/launcher=local|slurm   with -m: in processes of their own, here or on a cluster
+  logger=wandb       also wandb_online, tensorboard, mlflow, or a list: logger=[wandb,mlflow]
   seed=0             seeds everything
   study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH
   force=true         move a finished run aside and start again
@@ -102,6 +108,46 @@ usage: gansfp report [DIR] [members=true]
 Reads every result below DIR (default: runs) and prints a leaderboard for each task.
 Works while runs are still going and after crashes. members=true also shows the runs that only
 vote in an ensemble.
+""",
+    "status": """\
+usage: gansfp status [DIR]
+
+  DIR                a study, or all of them (default: runs)
+
+Lists every run and every job below DIR: waiting, running (with progress and time left), finished,
+failed, interrupted, and how often it was resumed; then the leaderboard so far. Asks SLURM about
+its jobs where there is one. Works while jobs run, without their launcher, and after crashes.
+
+example: gansfp status runs/first
+""",
+    "reproduce": """\
+usage: gansfp reproduce RUN
+
+Prints lines for a shell: the commit and its edits, packages whose version differs, and the command
+that made the run, also where a sweep or a launcher did. Says whether the command still composes to
+the run's configuration.
+
+example: gansfp reproduce runs/default/table2-1696_siamese-s0-1a2b3c4d
+""",
+    "prefetch": """\
+usage: gansfp prefetch [-m] experiment=NAME [key=value ...]
+
+Takes what `gansfp train` takes, and loads the weights of every backbone once, so that runs without
+a network find them. hydra/launcher=slurm does so by itself.
+
+example: gansfp prefetch experiment=beyond/nearest_features
+""",
+    "probe": """\
+usage: gansfp probe [-m] [key=value ...]
+
+  steps=5 seconds=0.1   steps of work, and the length of one
+  memory=0           MB that it holds
+  fail=error|exit|kill|memory   how its first start ends, halfway; a second start goes on
+  trainer.accelerator=gpu trainer.devices=1   what it asks a launcher for
+
+Does what a run does, without torch and in a second: a run folder, progress, resume, a result.
+
+example: gansfp probe -m hydra/launcher=local seed=0,1,2
 """,
 }
 

@@ -11,6 +11,8 @@ from gansfp.errors import UserError
 from gansfp.runtime.interrupts import is_interrupt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from omegaconf import DictConfig
 
 log = logging.getLogger(__name__)
@@ -18,6 +20,10 @@ log = logging.getLogger(__name__)
 
 class SweepFailed(Exception):
     """Jobs of a sweep failed; the message has a line for each and one with their number."""
+
+
+class JobFailed(Exception):
+    """A job that ran elsewhere has no result; the message says why, perhaps with its log's tail."""
 
 
 class Jobs:
@@ -44,13 +50,10 @@ class Jobs:
         """Check the configuration of one job and run it."""
         from hydra.core.hydra_config import HydraConfig
 
-        from gansfp.config import check
-
         sys.argv = self._argv
         self._overrides.append(list(HydraConfig.get().overrides.task))
         try:
-            check(config)
-            return import_module(f"gansfp.commands.{self._command}").run(config)
+            return run_command_of(config)
         except UserError as error:
             self._keep(error)
         except Exception as error:
@@ -61,6 +64,12 @@ class Jobs:
             log.exception("job %s failed", self._names()[-1])
             self._keep(error)
         return None
+
+    def record(self, overrides: list[str], error: Exception | None) -> None:
+        """Take note of a job that ran elsewhere, in the order of the sweep."""
+        self._overrides.append(overrides)
+        if error is not None:
+            self._keep(error)
 
     def conclude(self) -> None:
         """Raise what went wrong.
@@ -85,13 +94,30 @@ class Jobs:
         self._failed[len(self._overrides) - 1] = error
 
     def _names(self) -> list[str]:
-        """Name each job by the overrides that not all of them share."""
-        shared = set.intersection(*map(set, self._overrides))
-        return [
-            " ".join(word for word in words if word not in shared) or " ".join(words)
-            for words in self._overrides
-        ]
+        return distinct_names(self._overrides)
+
+
+def run_command_of(config: DictConfig) -> Any:
+    """Check a configuration and run its command.
+
+    Raises:
+        UserError: The configuration, or what it names, is at fault.
+    """
+    from gansfp.config import check
+
+    check(config)
+    return import_module(f"gansfp.commands.{config.command}").run(config)
+
+
+def distinct_names(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Name each job of a sweep by the overrides that not all of them share."""
+    shared = set.intersection(*map(set, jobs)) if jobs else set()
+    return [" ".join(w for w in words if w not in shared) or " ".join(words) for words in jobs]
 
 
 def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return (
+        str(error)
+        if isinstance(error, (UserError, JobFailed))
+        else f"{type(error).__name__}: {error}"
+    )

@@ -8,19 +8,27 @@ import json
 import re
 import shlex
 import sys
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from hydra.core.plugins import Plugins
+from hydra.utils import get_class
 from planted import small_backbone
 from small import small_model
 
 from gansfp import build, cli, config
+from gansfp.cluster import study
+from gansfp.cluster.slurm import Request
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.evaluation import published
 from gansfp.features import backbones
 from gansfp.features.backbones import BackboneSpec
 from gansfp.help import DETAILS
+from gansfp.jobs import Jobs
 
 CONF = cli.config_folder()
 EXPERIMENTS = sorted(
@@ -29,6 +37,7 @@ EXPERIMENTS = sorted(
 )
 SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
 README = CONF.parent / "README.md"
+CLUSTER = CONF.parent / "docs" / "cluster.md"
 FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
                "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
 
@@ -140,7 +149,7 @@ def test_the_readmes_own_recipe_runs(
 
 def documented() -> list[str]:
     """Collect every gansfp command of the README, the help texts and the recipes' heads."""
-    text = README.read_text() + "".join(DETAILS.values())
+    text = README.read_text() + CLUSTER.read_text() + "".join(DETAILS.values())
     text += "".join(p.read_text() for kind in ("*.yaml", "*.md") for p in CONF.rglob(kind))
     found = re.findall(r"(?:^|[$#:] |`)(gansfp [a-z]+ [^`\n#]*)", text, flags=re.MULTILINE)
     return sorted({line.strip() for line in found if "[" not in line and "..." not in line})
@@ -156,12 +165,44 @@ def test_a_documented_command_is_one_that_the_code_takes(
     if "-h" in words or "--help" in words:
         assert command in DETAILS
         return
+    if "hydra/sweeper=optuna" in words:
+        pytest.skip("an extra that is not installed here")
+    if "hydra/launcher=mycluster" in words:
+        give_the_reader_a_cluster(in_folder, monkeypatch)
     seen: list[str] = []
+
+    def launch(launcher: Any, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
+        plans = study.compose(launcher._hydra_context, launcher._config, jobs, initial_job_idx)
+        seen.extend(str(plan.config.command) for plan in plans)
+        return []
+
+    Plugins.instance()  # Hydra imports its plugins anew: what was imported before is not theirs
+    launchers = sys.modules["hydra_plugins.gansfp.base"]
+    monkeypatch.setattr(launchers.FrozenLauncher, "launch", launch)
+    monkeypatch.setattr(Jobs, "conclude", lambda _: None)
     module = importlib.import_module(f"gansfp.commands.{command}")
     monkeypatch.setattr(config, "_require", lambda *_, **__: None)
     monkeypatch.setattr(module, "run", lambda given: seen.append(str(given.command)))
     cli.run_command(command, words, ["gansfp", command, *words])
     assert "--cfg" in words or set(seen) == {command}
+
+
+def give_the_reader_a_cluster(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the file of the document's own cluster."""
+    (text,) = re.findall(r"```yaml\n(defaults:\n  - slurm.*?)```", CLUSTER.read_text(), re.DOTALL)
+    path = folder / "conf" / "hydra" / "launcher" / "mycluster.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    monkeypatch.setenv("GANSFP_CONF", str(folder / "conf"))
+
+
+@pytest.mark.parametrize("launcher", ["local", "slurm"])
+def test_a_launcher_takes_what_its_file_says(launcher: str) -> None:
+    node = yaml.safe_load((CONF / "hydra" / "launcher" / f"{launcher}.yaml").read_text())
+    target = get_class(node.pop("_target_"))
+    own = set(inspect.signature(target).parameters) - {"request"}
+    asked = {field.name for field in fields(Request)} if launcher == "slurm" else set()
+    assert set(node) == own | asked
 
 
 def test_the_documents_have_commands_to_check() -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 from lightning.pytorch.callbacks import ProgressBar
+
+from gansfp.runtime.progress import duration, write_progress
 
 log = logging.getLogger(__name__)
 
@@ -16,9 +19,11 @@ log = logging.getLogger(__name__)
 class Progress(ProgressBar):
     """One line about epoch, step, rate and loss at most every few seconds; a bar on a terminal.
 
+    `progress.json` in the Trainer's folder says the same to `gansfp status`.
+
     Args:
-        every_seconds: Least time between two lines of a log file. A terminal line is refreshed in
-            place four times a second.
+        every_seconds: Least time between two lines of a log file, or two `progress.json`. A
+            terminal line is refreshed in place four times a second.
     """
 
     def __init__(self, every_seconds: float = 10.0) -> None:
@@ -26,7 +31,7 @@ class Progress(ProgressBar):
         self.every_seconds = every_seconds
         self.live = sys.stderr.isatty()
         self._enabled = True
-        self._started = self._shown = time.monotonic()
+        self._started = self._shown = self._stored = time.monotonic()
         self._first_step = 0
 
     def disable(self) -> None:
@@ -41,6 +46,7 @@ class Progress(ProgressBar):
         """Start the clock."""
         self._started = self._shown = time.monotonic()
         self._first_step = trainer.global_step
+        self._store(trainer, self._started)
 
     def on_train_batch_end(self, trainer: L.Trainer, *arguments: Any) -> None:
         """Show where the fit stands, if it is time."""
@@ -48,23 +54,37 @@ class Progress(ProgressBar):
         if now - self._shown >= (0.25 if self.live else self.every_seconds):
             self._shown = now
             self._show(self._line(trainer, now))
+        if now - self._stored >= self.every_seconds:
+            self._store(trainer, now)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Show the last state and leave it standing."""
-        self._show(self._line(trainer, time.monotonic()))
+        now = time.monotonic()
+        self._show(self._line(trainer, now))
+        self._store(trainer, now)
         if self._enabled and self.live:
             sys.stderr.write("\n")
 
+    def _rate(self, trainer: L.Trainer, now: float) -> float:
+        return (trainer.global_step - self._first_step) / max(now - self._started, 1e-9)
+
+    def _store(self, trainer: L.Trainer, now: float) -> None:
+        self._stored = now
+        if self._enabled and trainer.is_global_zero:
+            total = int(trainer.estimated_stepping_batches)
+            folder = Path(trainer.default_root_dir)
+            write_progress(folder, trainer.global_step, total, self._rate(trainer, now))
+
     def _line(self, trainer: L.Trainer, now: float) -> str:
         step, total = trainer.global_step, trainer.estimated_stepping_batches
-        rate = (step - self._first_step) / max(now - self._started, 1e-9)
+        rate = self._rate(trainer, now)
         parts = [
             f"  step {step}/{int(total)}",
             f"epoch {trainer.current_epoch}",
             f"{rate:.1f} steps/s",
         ]
         if rate > 0 and step < total:
-            parts.append(f"{_duration((total - step) / rate)} left")
+            parts.append(f"{duration((total - step) / rate)} left")
         loss = trainer.progress_bar_metrics.get("train/loss")
         if loss is not None:
             parts.append(f"loss {float(loss):.4g}")
@@ -78,15 +98,3 @@ class Progress(ProgressBar):
             sys.stderr.flush()
         else:
             log.info("%s", line)
-
-
-def _duration(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return (
-        f"{hours} h {minutes:02d} min"
-        if hours
-        else f"{minutes} min {seconds:02d} s"
-        if minutes
-        else f"{seconds} s"
-    )

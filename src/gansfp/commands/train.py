@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,15 @@ import lightning as L
 from gansfp import build
 from gansfp.ensembles.ensemble import Ensemble
 from gansfp.errors import UserError
+from gansfp.evaluation.result import objective_of
 from gansfp.methods.base import BenchmarkModule, Estimator
 from gansfp.runtime import learned, settings
 from gansfp.runtime.run import Run, open_run
 from gansfp.runtime.scoring import predict_run
+from gansfp.trackers.session import tracked
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers.logger import Logger
     from omegaconf import DictConfig
 
     from gansfp.data.datamodule import BenchmarkDataModule
@@ -42,20 +44,21 @@ def run(config: DictConfig) -> float | None:
     build.check_targets(config)
     folder = Run.of(config)
     if settings.in_child_process():
-        _fit(config, folder, *_build(config))
+        _fit(config, folder, *_build(config), [])
         return None
     if folder.result is not None and not config.force:
         log.info("finished before, skipped: %s", folder.folder)
-        return _objective(folder.result, config.objective) if _measured(folder.result) else None
-    with open_run(folder, config):
+        return objective_of(folder.result, config.objective)
+    with open_run(folder, config), tracked(config, folder) as session:
         data, method = _build(config)
-        if not _fit(config, folder, data, method):
+        if not _fit(config, folder, data, method, session.loggers):
             return None
         predict_run(config, folder, data, method)
         result = _evaluate(config, folder, data)
         folder.finish(result)
+        session.log_outcome(result)
     log.info("%s\nresults in %s", _summary(result), folder.folder)
-    return _objective(result, config.objective) if _measured(result) else None
+    return objective_of(result, config.objective)
 
 
 def _build(config: DictConfig) -> tuple[BenchmarkDataModule, BenchmarkModule | Estimator]:
@@ -97,6 +100,7 @@ def _fit(
     run_folder: Run,
     data: BenchmarkDataModule,
     method: BenchmarkModule | Estimator,
+    loggers: list[Logger],
 ) -> bool:
     """Fit the method; True on the process that goes on to predict."""
     if isinstance(method, Ensemble):
@@ -108,7 +112,7 @@ def _fit(
         config.trainer,
         run_folder.folder,
         callbacks=config.callbacks,
-        loggers=config.logger,
+        loggers=loggers,
         first=method.own_callbacks(),
     )
     learned.fit(trainer, method, data)
@@ -120,23 +124,6 @@ def _evaluate(config: DictConfig, folder: Run, data: BenchmarkDataModule) -> dic
     truth = Path(config.truth) if config.truth else None
     result: dict[str, Any] = evaluator.evaluate_run(folder, data, truth, config.seed)
     return result
-
-
-def _measured(result: dict[str, Any]) -> bool:
-    """Tell whether there is any labelled image to measure on."""
-    return bool(result["test"] or result["validation"])
-
-
-def _objective(result: dict[str, Any], name: str | None) -> float:
-    """Read the number that a search maximises; never a NaN, which would end a sweep."""
-    measured = result["test"] or result["validation"]
-    value = (measured["metrics"].get(name or result["official"]) or [None])[0]
-    if value is None or not math.isfinite(value):
-        raise UserError(
-            f"objective={name or result['official']}: the run has no such finite metric; it has "
-            f"{', '.join(measured['metrics'])}"
-        )
-    return float(value)
 
 
 def _summary(result: dict[str, Any]) -> str:

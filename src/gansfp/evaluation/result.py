@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any, NotRequired, TypedDict
+
+from gansfp.errors import UserError
 
 OFFICIAL = {"membership": "kappa", "attribution": "accuracy"}
 
@@ -86,6 +89,32 @@ class Result(TypedDict):
     orientation: str
     note: str
     seed: int
+
+
+def objective_of(result: Mapping[str, Any], name: str | None = None) -> float | None:
+    """Read the number that a search maximises; never a NaN, which would end a sweep.
+
+    Args:
+        result: What `result.json` holds.
+        name: A metric; None: the official one.
+
+    Returns:
+        Its value on the test images, or else on the validation images; None where no labelled image
+        was at hand to measure on.
+
+    Raises:
+        UserError: The run has no such finite metric.
+    """
+    measured = result["test"] or result["validation"]
+    if not measured:
+        return None
+    value = (measured["metrics"].get(name or result["official"]) or [None])[0]
+    if value is None or not math.isfinite(value):
+        raise UserError(
+            f"objective={name or result['official']}: the run has no such finite metric; it has "
+            f"{', '.join(measured['metrics'])}"
+        )
+    return float(value)
 
 
 def plain(value: Any) -> Any:

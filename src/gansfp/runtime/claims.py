@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import shutil
 import socket
+import subprocess
 import threading
 import time
 import uuid
@@ -19,6 +22,7 @@ from gansfp.runtime.interrupts import undisturbed
 CLAIM = "claim.json"
 HEARTBEAT_SECONDS = 30.0
 STALE_SECONDS = 600.0
+RUNNING = frozenset({"RUNNING", "COMPLETING", "SUSPENDED", "CONFIGURING", "STOPPED"})  # of SLURM
 
 
 class InUseError(UserError):
@@ -138,19 +142,33 @@ def claim_stands(folder: Path) -> bool:
 def _is_alive(holder: dict[str, Any], path: Path) -> bool:
     """Decide whether a claim still stands.
 
-    It falls if it is our own SLURM job's (a requeue), if its process is gone from this host (or
-    its number now belongs to another process), or if its heartbeat is ten minutes old.
+    It falls if its process is gone from this host (or its number now belongs to another process);
+    for a holder elsewhere, if it is our own SLURM job's (a requeue), if SLURM says that its job
+    does not run any more, or if its heartbeat is ten minutes old.
     """
-    job = os.environ.get("SLURM_JOB_ID")
-    if job is not None and holder.get("slurm_job_id") == job:
-        return False
     if holder.get("host") == socket.gethostname() and isinstance(holder.get("pid"), int):
         started = process_start(holder["pid"])
         return started is not None and started == holder.get("started")
+    job = holder.get("slurm_job_id")
+    if job is not None and (job == os.environ.get("SLURM_JOB_ID") or _slurm_ended(str(job))):
+        return False
     try:
         return time.time() - path.stat().st_mtime < STALE_SECONDS
     except FileNotFoundError:
         return False
+
+
+def _slurm_ended(job: str) -> bool:
+    """Tell whether SLURM, where it answers, says that a job is over or back in the queue."""
+    if shutil.which("scontrol") is None:
+        return False
+    try:
+        done = subprocess.run(["scontrol", "show", "job", "-o", job], capture_output=True,
+                              text=True, timeout=20)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return False
+    state = re.search(r"JobState=(\w+)", done.stdout)
+    return state is not None and state.group(1) not in RUNNING
 
 
 def process_start(pid: int) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,7 @@ import lightning as L
 import numpy as np
 import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
 
 from gansfp.build import instantiate, instantiate_all
 from gansfp.features.cpu import keep_small_buffers
@@ -17,8 +20,8 @@ from gansfp.runtime import hardware
 from gansfp.runtime.checkpoints import AtomicCheckpointIO, last_checkpoint, resume_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from lightning.fabric.plugins.environments.cluster_environment import ClusterEnvironment
+    from lightning.pytorch.loggers.logger import Logger
     from numpy.typing import NDArray
     from omegaconf import DictConfig
 
@@ -33,7 +36,7 @@ def make_trainer(
     folder: Path,
     *,
     callbacks: Any = None,
-    loggers: Any = None,
+    loggers: Sequence[Logger] = (),
     first: Sequence[L.Callback] = (),
 ) -> L.Trainer:
     """Build the Trainer of a fit in `folder`.
@@ -42,23 +45,36 @@ def make_trainer(
         config: The `trainer` node.
         folder: Where checkpoints and metrics go.
         callbacks: The `callbacks` node, a mapping of nodes.
-        loggers: The `logger` node, a mapping of nodes.
+        loggers: Already built.
         first: Callbacks that act before those.
 
     Raises:
         UserError: This machine cannot run it.
     """
     hardware.check_trainer(config)
-    built = [instantiate(node, save_dir=str(folder)) for node in (loggers or {}).values() if node]
     trainer: L.Trainer = instantiate(
         config,
         default_root_dir=str(folder),
         callbacks=[*first, *instantiate_all(callbacks)],
-        logger=built or False,
-        plugins=[AtomicCheckpointIO()],
+        logger=list(loggers) or False,
+        plugins=[AtomicCheckpointIO(), *_environment(config)],
         enable_checkpointing=False,  # the resume callback writes the only checkpoint
     )
     return trainer
+
+
+def _environment(config: DictConfig) -> list[ClusterEnvironment]:
+    """Say who starts the processes, where SLURM's variables are around.
+
+    The tasks of a SLURM job are the ranks of one fit. A job of one task starts further processes
+    by itself, whatever the variables say. Lightning must never requeue: the launcher does.
+    """
+    if "SLURM_JOB_ID" not in os.environ:
+        return []
+    tasks = int(os.environ.get("SLURM_NTASKS", "1"))
+    if tasks > 1 and tasks == config.devices * config.num_nodes:
+        return [SLURMEnvironment(auto_requeue=False)]
+    return [LightningEnvironment()]
 
 
 def fit(trainer: L.Trainer, module: L.LightningModule, data: L.LightningDataModule) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from gansfp.errors import UserError
 from gansfp.runtime import settings
 from gansfp.runtime.claims import Claim
+from gansfp.runtime.code import running_code
 from gansfp.runtime.files import read_json, write_json
 from gansfp.runtime.interrupts import is_interrupt, undisturbed
 from gansfp.runtime.provenance import provenance
@@ -108,23 +110,39 @@ class Run:
         return self.folder / "predictions" / f"{split}.parquet"
 
     def start(self, config: DictConfig) -> None:
-        """Write the configuration and the provenance."""
+        """Write the configuration and the provenance; `code.diff` where the code was edited."""
         OmegaConf.save(OmegaConf.to_container(config, resolve=True), self.folder / "config.yaml")
+        earlier = read_json(self.folder / "run.json") or {}
         facts = {
             "experiment": str(config.experiment_name),
-            "task": str(config.task),
+            "task": config.get("task"),
             "seed": int(config.seed),
             "study": str(config.study),
+            "hash": config_hash(config),
             "variant": config_hash(without_seed(config)),
             "changes": settings.changes(),
             "published_run": config.get("published_run"),
+            "tracker": earlier.get("tracker") or uuid.uuid4().hex[:12],
             "started": _now(),
+            # What earlier starts of this run were made of: commit, machine, SLURM job.
+            "starts_before": _starts_before(earlier),
         }
         write_json(self.folder / "run.json", facts | provenance())
+        diff = running_code().diff
+        if diff:
+            (self.folder / "code.diff").write_text(diff, "utf-8")
+
+    @property
+    def tracker(self) -> str:
+        """The id that trackers know this run by; it outlives stops and requeues."""
+        return str((read_json(self.folder / "run.json") or {})["tracker"])
 
     def status(self, state: str, **facts: Any) -> None:
         """Say where the run stands: running, finished, failed or interrupted."""
-        write_json(self.folder / "status.json", {"state": state, "time": _now(), **facts})
+        before = read_json(self.folder / "status.json") or {}
+        starts = int(before.get("starts", 0)) + (state == "running")
+        facts = {"state": state, "time": _now(), "starts": starts, **facts}
+        write_json(self.folder / "status.json", facts)
 
     def finish(self, result: dict[str, Any]) -> None:
         """Store the result; from here on the run is finished."""
@@ -142,7 +160,7 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
         UserError: The folder cannot be written, or somebody else is at work in it.
     """
     if config.force and run.folder.exists():
-        _move_aside(run.folder)
+        move_aside(run.folder)
     make_writable(run.folder)
     with Claim(run.folder), _logged_to(run.folder / "run.log"):
         resumed = (run.folder / "status.json").exists()
@@ -158,6 +176,14 @@ def open_run(run: Run, config: DictConfig) -> Iterator[Run]:
                 else:
                     run.status("failed", error=f"{type(error).__name__}: {error}")
             raise
+
+
+def _starts_before(earlier: dict[str, Any]) -> list[dict[str, Any]]:
+    if not earlier:
+        return []
+    kept = ("started", "host", "commit", "slurm", "gpus")
+    start = {key: earlier[key] for key in kept if key in earlier}
+    return [*earlier.get("starts_before", []), start]
 
 
 def make_writable(folder: Path) -> None:
@@ -192,7 +218,8 @@ def _logged_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def _move_aside(folder: Path) -> None:
+def move_aside(folder: Path) -> None:
+    """Give an older run another name, unless somebody is at work in it."""
     with Claim(folder):  # never from under somebody's feet
         aside = folder.with_name(f"{folder.name}.old-{time.strftime('%Y%m%d-%H%M%S')}")
         folder.rename(aside)

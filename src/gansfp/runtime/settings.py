@@ -44,18 +44,20 @@ def refuse_ddp_sweep(config: DictConfig) -> None:
     if (
         HydraConfig.initialized()
         and HydraConfig.get().mode == RunMode.MULTIRUN
+        and HydraConfig.get().runtime.choices.get("hydra/launcher") == "basic"
         and several
         and "spawn" not in str(config.trainer.strategy)
     ):
         raise UserError(
             f"trainer.devices={config.trainer.devices} in a sweep (-m): take trainer=ddp_spawn, "
-            "or start the runs one by one without -m"
+            "or a launcher that gives each job processes of its own (hydra/launcher=local or slurm)"
         )
 
 
 def in_child_process() -> bool:
-    """Tell whether Lightning started this process as a further rank of a distributed fit."""
-    return any(os.environ.get(name, "0") != "0" for name in ("LOCAL_RANK", "NODE_RANK", "RANK"))
+    """Tell whether Lightning or srun started this process as a further rank of a fit."""
+    ranks = ("LOCAL_RANK", "NODE_RANK", "RANK", "SLURM_PROCID")
+    return any(os.environ.get(name, "0") != "0" for name in ranks)
 
 
 def name_experiment(config: DictConfig) -> None:

@@ -39,7 +39,7 @@ def gansfp(toy: Path, in_folder: Path, monkeypatch: pytest.MonkeyPatch):
     fits: list[str] = []
     fit = train._fit
     monkeypatch.setattr(
-        train, "_fit", lambda c, f, d, m: fits.append(f.folder.name) or fit(c, f, d, m)
+        train, "_fit", lambda c, f, *rest: fits.append(f.folder.name) or fit(c, f, *rest)
     )
 
     def run(*words: str, command: str = "train") -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gansfp.errors import UserError
-from gansfp.runtime.claims import CLAIM, STALE_SECONDS, Claim, process_start
+from gansfp.runtime.claims import CLAIM, STALE_SECONDS, Claim, claim_stands, process_start
 
 
 def plant(folder: Path, **changes: object) -> None:
@@ -138,3 +138,28 @@ class TestWithAndWithoutHardLinks:
         (tmp_path / CLAIM).touch()
         with pytest.raises(UserError, match="a process is at work"), Claim(tmp_path):
             pass
+
+
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [("JobState=RUNNING Reason=None", True), ("JobState=CANCELLED Reason=None", False),
+     ("JobState=PENDING Reason=BeginTime", False), ("", True)],
+)  # fmt: skip
+def test_slurm_is_asked_about_a_holder_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, stands: bool
+) -> None:
+    plant(tmp_path, host="elsewhere", slurm_job_id="4711")
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        subprocess, "run", lambda words, **_: subprocess.CompletedProcess(words, 0, said, "")
+    )
+    assert claim_stands(tmp_path) is stands
+
+
+def test_two_runs_of_one_allocation_respect_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, slurm_job_id="4711")  # alive, on this host, in the same SLURM job
+    monkeypatch.setenv("SLURM_JOB_ID", "4711")
+    with pytest.raises(UserError, match="is at work"), Claim(tmp_path):
+        pass
