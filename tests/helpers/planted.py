@@ -145,6 +145,11 @@ class SmallNet(nn.Module):
                 nn.Conv2d(3, 32, 5, stride=2), nn.ReLU(), nn.Conv2d(32, dim, 3, stride=2), nn.ReLU()
             )
         self.num_features = dim
+        self.feature_info = [{"num_chs": 32}, {"num_chs": dim}, {"num_chs": dim}]
+
+    def forward_intermediates(self, images: Tensor, indices: list[int], **_: Any) -> list[Tensor]:
+        """Maps after the layers from the first ReLU on."""
+        return [self.body[: 2 + k](images) for k in indices]
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature maps, shape (B, dim, h, w)."""

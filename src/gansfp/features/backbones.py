@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import timm
 import torch
+from torch import nn
 
 from gansfp.errors import UserError
 from gansfp.features import hub
@@ -19,7 +20,7 @@ from gansfp.features.lite import lite_state_dict
 from gansfp.features.preprocessing import Interpolation, Preprocessing
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
 logger = logging.getLogger(__name__)
 
@@ -171,6 +172,46 @@ class Backbone:
                 f"backbone {self.name}: it has no feature maps; take a convolutional one"
             )
         return maps
+
+
+class _Stage(nn.Module):
+    """The maps after one stage of a timm network, averaged over positions."""
+
+    def __init__(self, network: nn.Module, stage: int) -> None:
+        super().__init__()
+        self.network, self.stage = network, stage
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (B, 3, size, size) to features (B, channels)."""
+        network: Any = self.network
+        (maps,) = network.forward_intermediates(
+            x, indices=[self.stage], intermediates_only=True, stop_early=True
+        )
+        return maps.mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+
+def at_stage(backbone: Backbone, stage: int) -> Backbone:
+    """Cut a backbone after one of its stages.
+
+    Args:
+        backbone: The whole network.
+        stage: 0 is the first, whose maps are the largest.
+
+    Raises:
+        UserError: There is no such stage.
+    """
+    network: Any = backbone.module
+    stages = len(getattr(network, "feature_info", ()))
+    if not 0 <= stage < stages:
+        raise UserError(
+            f"representation stage={stage}: {backbone.name} has stages 0 to {stages - 1}"
+        )
+    return replace(
+        backbone,
+        module=_Stage(network, stage).eval(),
+        identity=f"{backbone.identity}-stage{stage}",
+        dim=int(network.feature_info[stage]["num_chs"]),
+    )
 
 
 def load_backbone(

@@ -10,11 +10,14 @@ import torch
 from torch.nn import functional as F
 
 from gansfp.errors import UserError
-from gansfp.features.backbones import Backbone, BackboneSpec
+from gansfp.features.backbones import Backbone, BackboneSpec, at_stage
 from gansfp.features.embeddings import embed
+from gansfp.features.residuals import residuals
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gansfp.features.residuals import Denoiser
 
 _CHUNK_PIXELS = 1 << 22
 """Pixels that are worked on at a time: 32 MB in fp64."""
@@ -90,18 +93,22 @@ class Features:
         normalize: Scale each vector to unit length, so that distance is sqrt(2 - 2 cosine).
         batch_size: Images at a time.
         cache_dir: Folder of finished embeddings; None: nothing is kept.
+        stage: Average the maps after this stage of the network (0, 1, ...), where fine texture is
+            still to be seen; None: the features of the whole network.
     """
 
     backbone: BackboneSpec = field(default_factory=BackboneSpec)
     normalize: bool = True
     batch_size: int = 32
     cache_dir: str | None = None
+    stage: int | None = None
     _loaded: Backbone | None = field(default=None, init=False, repr=False, compare=False)
 
     def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Embed the images: float32, shape (N, dim)."""
         if self._loaded is None:
-            self._loaded = self.backbone.load()
+            whole = self.backbone.load()
+            self._loaded = whole if self.stage is None else at_stage(whole, self.stage)
         vectors = embed(images, self._loaded, self.batch_size, self.cache_dir)
         if self.normalize:
             norm = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -116,6 +123,7 @@ class Features:
             "normalize": self.normalize,
             "batch_size": self.batch_size,
             "cache_dir": self.cache_dir,
+            "stage": self.stage,
         }
 
 
@@ -157,6 +165,54 @@ class Handcrafted:
         return {"kind": "handcrafted"}
 
 
+@dataclass(frozen=True)
+class Residuals:
+    """What a denoiser takes away, of zero mean and unit norm: an image without its content.
+
+    Attributes:
+        denoiser: See `gansfp.features.residuals`.
+    """
+
+    denoiser: Denoiser = "gaussian"
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Flatten the standardised residuals: float32, shape (N, H * W)."""
+        found = residuals(images, self.denoiser).reshape(len(images), -1)
+        found -= found.mean(axis=1, keepdims=True)
+        norm = np.linalg.norm(found, axis=1, keepdims=True)
+        found /= np.where(norm > 1e-6, norm, np.inf)
+        return found
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the map by plain values."""
+        return {"kind": "residuals", **asdict(self)}
+
+
+@dataclass(frozen=True)
+class RadialSpectrum:
+    """Logarithm of the power in rings of frequency.
+
+    Attributes:
+        bins: Rings up to the Nyquist frequency; None: each one cycle a field of view wide.
+        denoiser: Take the spectrum of what this denoiser takes away; None: of the image.
+    """
+
+    bins: int | None = None
+    denoiser: Denoiser | None = None
+
+    def encode(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Compute the spectra: float32, shape (N, bins)."""
+        from gansfp.features.handcrafted.spectrum import radial_spectra
+
+        if self.denoiser is None:
+            return radial_spectra(images, self.bins).astype(np.float32)
+        return radial_spectra(residuals(images, self.denoiser), self.bins).astype(np.float32)
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the map by plain values."""
+        return {"kind": "spectrum", **asdict(self)}
+
+
 def from_spec(spec: dict[str, Any]) -> Representation:
     """Build the representation that `spec` described.
 
@@ -175,7 +231,14 @@ def from_spec(spec: dict[str, Any]) -> Representation:
         return LBP(**options)
     if kind == "handcrafted":
         return Handcrafted(**options)
-    raise UserError(f"representation {kind!r}: choose pixels, ncc, features, lbp or handcrafted")
+    if kind == "residuals":
+        return Residuals(**options)
+    if kind == "spectrum":
+        return RadialSpectrum(**options)
+    raise UserError(
+        f"representation {kind!r}: choose pixels, ncc, features, lbp, handcrafted, residuals or "
+        "spectrum"
+    )
 
 
 def _shrunk(images: NDArray[np.uint8], size: int | None) -> NDArray[np.float32]:

@@ -71,7 +71,7 @@ def test_spec_goes_through_json(representation: Pixels | NCC | Features) -> None
 
 
 def test_unknown_kind() -> None:
-    with pytest.raises(UserError, match="choose pixels, ncc, features, lbp or handcrafted"):
+    with pytest.raises(UserError, match="choose pixels, ncc, features, lbp, handcrafted"):
         from_spec({"kind": "sound"})
 
 

@@ -11,6 +11,10 @@ import pytest
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from gansfp.build import instantiate
@@ -21,6 +25,7 @@ from gansfp.features.preprocessing import NORMALISATIONS
 from gansfp.features.representations import Pixels
 from gansfp.methods.probe.clusters import Clusters, match
 from gansfp.methods.probe.estimator import ProbeEstimator
+from gansfp.methods.probe.linear import LinearSoftmax
 
 ROOT = Path(__file__).parents[3]
 CLASSES = ("t1", "t2", "t3")
@@ -101,7 +106,24 @@ def test_the_svm_decides_as_scikit_learn_does(grey, reference: str) -> None:
     np.testing.assert_array_equal(method.predict(data, rows).argmax(axis=1), wanted)
 
 
-@pytest.mark.parametrize("classifier", ["svm", "kmeans", "agglomerative"])
+@pytest.mark.parametrize("kind", ["lda", "logistic"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_probabilities_of_linear_models_are_scikit_learns(kind: str, classes: int) -> None:
+    rng = np.random.default_rng(0)
+    targets = np.repeat(np.arange(classes), 30)
+    features = rng.standard_normal((len(targets), 5)) * [1, 3, 10, 0.1, 0] + targets[:, None]
+    features[:, 4] = 2.0  # one that never changes
+    sklearn_model = make_pipeline(
+        StandardScaler(),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        if kind == "lda"
+        else LogisticRegression(C=0.3, max_iter=2000),
+    ).fit(features, targets)
+    found = LinearSoftmax.fit(features, targets, kind, 0.3).probabilities(features)
+    np.testing.assert_allclose(found, sklearn_model.predict_proba(features), atol=1e-9)
+
+
+@pytest.mark.parametrize("classifier", ["svm", "lda", "logistic", "kmeans", "agglomerative"])
 def test_it_is_read_back_as_it_was(grey, tmp_path: Path, classifier: str) -> None:
     data = grey(fold=None)
     method = ProbeEstimator(Pixels(2), classifier).fit(data)

@@ -12,6 +12,7 @@ from gansfp.errors import UserError
 from gansfp.features.representations import Features, from_spec
 from gansfp.methods.base import Estimator, check_classes
 from gansfp.methods.probe.clusters import Algorithm, Clusters, Matching
+from gansfp.methods.probe.linear import Linear, LinearSoftmax
 from gansfp.methods.probe.svm import LinearSVM
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Classifier = Literal["svm", "kmeans", "agglomerative"]
+Classifier = Literal["svm", "lda", "logistic", "kmeans", "agglomerative"]
 
 _FILE, _ARRAYS = "probe.json", "probe.npz"
-_OPTIONS = ("classifier", "reference", "svm_c", "matching", "seed")
+_OPTIONS = ("classifier", "reference", "svm_c", "c", "matching", "seed")
 
 
 class ProbeEstimator(Estimator):
-    """Features of a pretrained network, and a linear SVM or clusters (AI Multimedia Lab, 2025).
+    """Features, and a linear classifier or clusters (AI Multimedia Lab, 2025, with an SVM).
 
     Fitted on labelled images of one kind, real ones in runs 1267, 1268, 1269 and 1271, and asked
     about synthetic ones: it tells whether the subsets' content comes through a generator.
@@ -50,17 +51,19 @@ class ProbeEstimator(Estimator):
         svm_c: float = 1.0,
         matching: Matching = "hungarian",
         seed: int = 42,
+        c: float = 1.0,
     ) -> None:
         """Choose the features and what is done with them.
 
         Args:
             representation: From images to features; those of the default network where None.
-            classifier: `svm` (linear), or clusters that are named by the labels: `kmeans`,
-                `agglomerative`.
+            classifier: `svm` (linear); `lda` or `logistic`, whose probabilities are the model's
+                own; or clusters that are named by the labels: `kmeans`, `agglomerative`.
             reference: Which labelled images it is fitted on.
             svm_c: Penalty of the SVM.
             matching: How clusters get their class: `hungarian`, or `none` as published.
             seed: Of k-means.
+            c: Inverse of the penalty of `logistic`, on standardised features.
 
         Raises:
             UserError: A value is impossible.
@@ -75,8 +78,8 @@ class ProbeEstimator(Estimator):
                 raise UserError(f"method.{key}={value}: choose {', '.join(allowed)}")
         self.representation = representation if representation is not None else Features()
         self.classifier, self.reference, self.svm_c = classifier, reference, svm_c
-        self.matching, self.seed = matching, seed
-        self.model: LinearSVM | Clusters | None = None
+        self.matching, self.seed, self.c = matching, seed, c
+        self.model: LinearSVM | LinearSoftmax | Clusters | None = None
         self._classes: tuple[str, ...] = ()
 
     def fit(self, data: BenchmarkDataModule) -> Self:
@@ -98,6 +101,9 @@ class ProbeEstimator(Estimator):
         features, number = self._encode(data, rows), len(self._classes)
         if self.classifier == "svm":
             self.model = LinearSVM.fit(features, targets, number, self.svm_c)
+            return self
+        if self.classifier == "lda" or self.classifier == "logistic":
+            self.model = LinearSoftmax.fit(features, targets, self.classifier, self.c)
             return self
         algorithm: Algorithm = self.classifier
         self.model = Clusters.fit(features, targets, number, algorithm, self.matching, self.seed)
@@ -128,7 +134,7 @@ class ProbeEstimator(Estimator):
             "classes": list(self._classes),
         }
         arrays: dict[str, NDArray[Any]]
-        if isinstance(self.model, LinearSVM):
+        if isinstance(self.model, (LinearSVM, LinearSoftmax)):
             arrays = {"coef": self.model.coef, "intercept": self.model.intercept}
         else:
             arrays = {"centres": self.model.centres, "classes": self.model.classes}
@@ -155,6 +161,8 @@ class ProbeEstimator(Estimator):
         with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
             if method.classifier == "svm":
                 method.model = LinearSVM(arrays["coef"], arrays["intercept"], len(method._classes))
+            elif method.classifier in get_args(Linear):
+                method.model = LinearSoftmax(arrays["coef"], arrays["intercept"])
             else:
                 method.model = Clusters(arrays["centres"], arrays["classes"], **content["labelled"])
         return method
