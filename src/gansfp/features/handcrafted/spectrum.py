@@ -42,9 +42,9 @@ def radial_spectra(images: NDArray[Any], bins: int | None = None) -> NDArray[np.
         for n, one in enumerate(power):
             total = np.bincount(ring[kept], weights=one[kept], minlength=bins)
             result[start + n] = np.log(total / np.maximum(counts, 1) + _FLOOR)
-    for empty in np.flatnonzero(counts == 0):
-        result[:, empty] = result[:, max(empty - 1, 0)]
-    return result
+    # Which ring that holds a frequency is at or inside each ring: ring 0 holds the mean.
+    holding = np.maximum.accumulate(np.where(counts > 0, np.arange(bins), 0))
+    return np.asarray(result[:, holding], np.float64)
 
 
 def _rings(height: int, width: int, bins: int) -> NDArray[np.int64]:
