@@ -102,7 +102,7 @@ def compare_accuracy(
     label = np.asarray(truth).ravel()
 
     def right(decision: ArrayLike) -> NDArray[np.float64]:
-        return (np.asarray(decision).ravel() == label).astype(np.float64)[:, None]
+        return np.asarray(np.asarray(decision).ravel() == label, np.float64)[:, None]
 
     def rates(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         return {"accuracy": np.asarray(counts[:, 0] / len(label))}
