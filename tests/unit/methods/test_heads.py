@@ -49,7 +49,7 @@ def test_perceptron_is_that_of_scikit_learn(points: tuple[np.ndarray, np.ndarray
 @pytest.mark.parametrize(
     "head",
     [Logistic(c=3.0), Perceptron(hidden=[4], epochs=3)],
-    ids=str,
+    ids=["logistic", "perceptron"],
 )
 def test_a_described_head_is_built_again(
     head: Logistic | Perceptron, points: tuple[np.ndarray, np.ndarray]
