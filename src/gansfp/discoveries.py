@@ -84,14 +84,14 @@ class ConformalFdr:
             _groups(self._known),
         )
         log.info(
-            "conformal: %d of %d images called used at false discovery rate %g; nothing can be "
-            "called unless %d of %d candidates beat all %d known non-members",
+            "conformal: %d of %d images called used at false discovery rate %g; with %d known "
+            "non-members it calls at least %d of %d candidates, or none",
             found.called.sum(),
             len(table),
             self.q,
+            found.known,
             fewest_calls(found.units, found.known, self.q),
             found.units,
-            found.known,
         )
         return table.assign(decision=found.called.astype(np.int64))
 

@@ -82,10 +82,11 @@ def discover(
 
 
 def fewest_calls(candidates: int, known: int, q: float) -> int:
-    """Number of candidates that must beat every known non-member before any can be called.
+    """Smallest number of candidates that can be called at once, if any is.
 
-    The smallest p-value is 1 / (known + 1); Benjamini and Hochberg call k candidates with it where
-    it is at most q k / candidates.
+    Benjamini and Hochberg call k candidates whose p-values are at most q k / candidates. No p-value
+    is below 1 / (known + 1), so k is at least candidates / (q (known + 1)): so many candidates must
+    beat every known non-member, or more of them all but one, and so on.
 
     Args:
         candidates: Number of candidates.

@@ -120,7 +120,7 @@ def _caption(rows: list[dict[str, Any]], columns: list[str]) -> str:
     notes = ["n: seeds. One seed: 95 % interval; several: mean, smallest, largest.",
              "p: against chance."]  # fmt: skip
     if CORRECTED in columns:
-        notes.append(f"{CORRECTED}: corrected for all runs of the study on these images (max-T).")
+        notes.append(f"{CORRECTED}: corrected for all runs of the study on these images.")
     if TRANSDUCTIVE in columns:
         notes.append("transductive: the same metric, of methods that look at other test images.")
     if any(row["set"] == "validation" for row in rows):

@@ -27,6 +27,13 @@ def test_fewest_calls_at_five_percent_of_500(known, fewest):
         assert discover(rest, null, 0.05).called.sum() == called
 
 
+def test_twice_as_many_that_all_but_one_are_called_too():
+    known, score = np.append(np.zeros(99), 2.0), np.repeat([1.0, -1.0], [198, 302])
+    assert discover(score, known, 0.05).called.sum() == 0  # 2/101 > 0.05 * 198 / 500
+    score[198] = 1.0
+    assert discover(score, known, 0.05).called.sum() == 199
+
+
 def test_calls_are_those_of_scipy():
     rng = np.random.default_rng(0)
     known, score = rng.normal(size=300), rng.normal(size=80) + 3 * (np.arange(80) < 30)
@@ -81,7 +88,7 @@ def test_the_rule_calibrates_on_non_members_out_of_sample_alone(caplog):
     rule = ConformalFdr(q=0.4).fit(calibration)  # patient c has a used image, d is in sample
     table = pd.DataFrame({"score": [1.5, 0.5], "group": ["t", "u"]})
     assert rule.decide(table)["decision"].tolist() == [0, 0]  # 1/3 > 0.4 / 2
-    assert "beat all 2 known non-members" in caplog.text
+    assert "with 2 known non-members it calls at least 2 of 2 candidates" in caplog.text
     table["score"] = [1.5, 1.6]
     assert rule.decide(table)["decision"].tolist() == [1, 1]  # 1/3 <= 0.4 for both
     assert rule.threshold is None
