@@ -30,7 +30,7 @@ $(READY): pyproject.toml constraints.txt
 which-python: $(READY)
 	@echo $(abspath $(BIN))/python
 
-demo: $(READY)  ## both tasks on toy benchmarks, both leaderboards (3 minutes)
+demo: $(READY)  ## both tasks on the embedded benchmarks, both leaderboards (2 minutes)
 	@$(BIN)/python -m gansfp.demo
 
 test: $(READY)  ## the tests, within 12 minutes
