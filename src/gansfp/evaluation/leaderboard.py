@@ -26,7 +26,7 @@ SHOWN = {
 }
 # What the terminal shows of them; the first with its interval.
 IN_TERMINAL = {
-    "membership": ("kappa", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
+    "membership": ("kappa", "auroc", "tpr_at_1fpr"),
     "attribution": ("accuracy", "f1", "specificity"),
 }
 TITLES = {
