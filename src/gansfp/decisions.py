@@ -87,7 +87,7 @@ class BestKappa(_Threshold):
         Raises:
             UserError: No labelled image is left, or all left have one label.
         """
-        kept = _calibrating(calibration, self.in_sample)
+        kept = calibrating(calibration, self.in_sample)
         if kept["label"].nunique() < 2:
             raise UserError(
                 f"all {len(kept)} labelled images for the decision rule have one label: use fewer "
@@ -135,7 +135,7 @@ class MeanPlusSd(_Threshold):
         Raises:
             UserError: No labelled image is left.
         """
-        score = _calibrating(calibration, self.in_sample)[SCORE].to_numpy(np.float64)
+        score = calibrating(calibration, self.in_sample)[SCORE].to_numpy(np.float64)
         self.threshold = float(score.mean() + self.k * score.std())
         return self
 
@@ -169,7 +169,7 @@ class GridKappa(_Threshold):
         Raises:
             UserError: No labelled image is left.
         """
-        kept = _calibrating(calibration, self.in_sample)
+        kept = calibrating(calibration, self.in_sample)
         used = kept["label"].to_numpy() == 1
         called = kept[SCORE].to_numpy(np.float64)[:, None] >= self.cuts
         tp, fp = (called & used[:, None]).sum(0), (called & ~used[:, None]).sum(0)
@@ -214,8 +214,16 @@ class ArgMax:
         return table.assign(decision=np.asarray(classes, dtype=object)[best])
 
 
-def _calibrating(calibration: pd.DataFrame, in_sample: bool) -> pd.DataFrame:
-    """Keep the labelled images that a rule may read."""
+def calibrating(calibration: pd.DataFrame, in_sample: bool) -> pd.DataFrame:
+    """Keep the labelled images that a rule may read.
+
+    Args:
+        calibration: As `DecisionRule.fit` takes it.
+        in_sample: Also keep images that the method was fitted on.
+
+    Raises:
+        UserError: None is left.
+    """
     kept = calibration
     if not in_sample and "in_sample" in calibration:
         kept = calibration[~calibration["in_sample"].astype(bool)]

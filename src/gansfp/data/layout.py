@@ -101,7 +101,7 @@ def read_layout(
         UserError: A folder that everything else hangs on is missing.
     """
     folders = {
-        split: _split_folder(split, root, given)
+        split: split_folder(split, root, given)
         for split, given in zip(SPLITS, (train_dir, test_dir), strict=True)
     }
     reader = _Reader()
@@ -162,7 +162,17 @@ def _there(folder: Path) -> str:
     return f"there: {', '.join(names[:8])}{more}" if names else "no folder is there"
 
 
-def _split_folder(split: str, root: str | Path | None, given: str | Path | None) -> Path:
+def split_folder(split: str, root: str | Path | None, given: str | Path | None) -> Path:
+    """Find the train or the test folder of a benchmark.
+
+    Args:
+        split: "train" or "test".
+        root: Holds both folders.
+        given: The folder, where it does not lie in `root`.
+
+    Raises:
+        UserError: There is none, or several could be meant.
+    """
     key = f"data.{split}_dir"
     if given is not None:
         folder = Path(given).expanduser()

@@ -119,25 +119,56 @@ def delong_variance(
 ) -> tuple[float, float]:
     """Area under the ROC curve and its (clustered) DeLong variance; see `delong`."""
     positive, values = check_ranking(truth, score)
-    m, n = int(positive.sum()), int((~positive).sum())
-    if m == 0 or n == 0:
+    if positive.all() or not positive.any():
         return float("nan"), float("nan")
-    ranks = midranks(values)
-    of_member = (ranks[positive] - midranks(values[positive])) / n
-    of_other = 1.0 - (ranks[~positive] - midranks(values[~positive])) / m
-    area = float(of_member.mean())
+    component = placements(positive, values)
+    return float(component[positive].mean()), placement_variance(positive, component, groups)
+
+
+def placements(positive: NDArray[np.bool_], values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of the other class that each image is on the right side of, ties half (DeLong 1988).
+
+    Args:
+        positive: Members, shape (n,); both classes occur.
+        values: Scores, higher means member, shape (n,).
+
+    Returns:
+        Components, shape (n,); their mean over either class is the area under the ROC curve.
+    """
+    ranks, component = midranks(values), np.empty(len(values))
+    m, n = int(positive.sum()), int((~positive).sum())
+    component[positive] = (ranks[positive] - midranks(values[positive])) / n
+    component[~positive] = 1.0 - (ranks[~positive] - midranks(values[~positive])) / m
+    return component
+
+
+def placement_variance(
+    positive: NDArray[np.bool_], component: NDArray[np.float64], groups: ArrayLike | None = None
+) -> float:
+    """Variance of the mean of components over a class, images of a group taken together.
+
+    Components of one method give the variance of its area; differences of the components of two
+    methods on the same images give the variance of the difference of their areas.
+
+    Args:
+        positive: Members, shape (n,); both classes occur.
+        component: What `placements` returns, or a difference of two, shape (n,).
+        groups: Patient of each image, shape (n,), or None.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
     codes = (
         np.arange(m + n) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
     )
-    member = np.bincount(codes[positive], of_member - area, minlength=codes.max() + 1)
-    other = np.bincount(codes[~positive], of_other - area, minlength=codes.max() + 1)
+    size = int(codes.max()) + 1
+    centred = component - component[positive].mean()
+    member = np.bincount(codes[positive], centred[positive], minlength=size)
+    other = np.bincount(codes[~positive], centred[~positive], minlength=size)
     member_units, other_units = len(np.unique(codes[positive])), len(np.unique(codes[~positive]))
-    variance = (
+    return float(
         _unbiased(member_units) * (member**2).sum() / m**2
         + _unbiased(other_units) * (other**2).sum() / n**2
-        + 2.0 * _unbiased(int(codes.max()) + 1) * (member * other).sum() / (m * n)
+        + 2.0 * _unbiased(size) * (member * other).sum() / (m * n)
     )
-    return area, float(variance)
 
 
 def _unbiased(units: int) -> float:

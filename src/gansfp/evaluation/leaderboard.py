@@ -13,6 +13,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from gansfp.evaluation.family import corrected_p
 from gansfp.evaluation.published import published_run
 from gansfp.evaluation.result import OFFICIAL
 
@@ -25,7 +26,7 @@ SHOWN = {
 }
 # What the terminal shows of them; the first with its interval.
 IN_TERMINAL = {
-    "membership": ("kappa", "auroc", "tpr_at_1fpr", "tpr_at_10fpr"),
+    "membership": ("kappa", "auroc", "tpr_at_1fpr"),
     "attribution": ("accuracy", "f1", "specificity"),
 }
 TITLES = {
@@ -42,6 +43,7 @@ TITLES = {
 BROKEN = "broken"
 ENSEMBLE_FILE = "ensemble.json"  # written by gansfp.ensembles.record
 TRANSDUCTIVE = "transductive"
+CORRECTED = "p max-T"
 
 
 def leaderboard(folder: Path, members: bool = False) -> pd.DataFrame:
@@ -59,19 +61,22 @@ def leaderboard(folder: Path, members: bool = False) -> pd.DataFrame:
         seed), `changes` (what the command line changed in the recipe), `seeds`,
         `set` ("test", or "validation" where no truth was at hand), for each metric shown
         `<metric>`, `<metric>_low`, `<metric>_high` (one seed:
-        its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds), `valid`
-        (True, False or None), `invalid_reason`, `transductive`, `published_run`, `published`.
+        its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds),
+        `p_corrected` (the same, corrected for the runs of the study on the same test images, see
+        `gansfp.evaluation.family`; None where it can't be), `valid` (True, False or None),
+        `invalid_reason`, `transductive`, `published_run`, `published`.
         Within each task results on test images come before those on validation images, inductive
         before transductive ones, then the best official metric first.
     """
     broken = 0
     found: list[dict[str, Any]] = []
-    for run, result in _results(folder, set() if members else _voters(folder)):
+    for place, run, result in _results(folder, set() if members else _voters(folder)):
         row = None if run is None or result is None else _row(run, result)
         if row is None:
             broken += 1
         else:
-            found.append(row)
+            found.append({**row, "folder": place})
+    _correct(found)
     rows = _joined(found)
     rows.sort(key=_place)
     frame = pd.DataFrame([{k: v for k, v in row.items() if k != "_rank"} for row in rows])
@@ -114,6 +119,8 @@ def render(frame: pd.DataFrame, task: str = "membership") -> Table:
 def _caption(rows: list[dict[str, Any]], columns: list[str]) -> str:
     notes = ["n: seeds. One seed: 95 % interval; several: mean, smallest, largest.",
              "p: against chance."]  # fmt: skip
+    if CORRECTED in columns:
+        notes.append(f"{CORRECTED}: corrected for all runs of the study on these images.")
     if TRANSDUCTIVE in columns:
         notes.append("transductive: the same metric, of methods that look at other test images.")
     if any(row["set"] == "validation" for row in rows):
@@ -129,7 +136,8 @@ def _columns(rows: list[dict[str, Any]], task: str) -> list[str]:
     kinds = {bool(row["transductive"]) for row in rows}
     results = [name for kind, name in ((False, official), (True, TRANSDUCTIVE)) if kind in kinds]
     paper = ["paper"] if any(not _missing(row["published"]) for row in rows) else []
-    return ["n", *results, "controls", *others, "p", *paper]
+    corrected = [CORRECTED] if any(not _missing(row["p_corrected"]) for row in rows) else []
+    return ["n", *results, "controls", *others, "p", *corrected, *paper]
 
 
 def _of_task(frame: pd.DataFrame, task: str) -> list[dict[str, Any]]:
@@ -150,11 +158,24 @@ def _voters(folder: Path) -> set[str]:
 
 def _results(
     folder: Path, hidden: set[str]
-) -> Iterator[tuple[dict[str, Any] | None, dict[str, Any] | None]]:
-    """Yield (run.json, result.json) of every finished run; None for what cannot be read."""
+) -> Iterator[tuple[Path, dict[str, Any] | None, dict[str, Any] | None]]:
+    """Yield folder, run.json, result.json of every finished run; None for what cannot be read."""
     for path in sorted(folder.rglob("result.json")):
         if ".old-" not in path.parent.name and path.parent.name not in hidden:
-            yield _json(path.with_name("run.json")), _json(path)
+            yield path.parent, _json(path.with_name("run.json")), _json(path)
+
+
+def _correct(runs: list[dict[str, Any]]) -> None:
+    """Add `p_corrected` to the membership runs with test results, study by study."""
+    studies: dict[str, list[dict[str, Any]]] = {}
+    for run in runs:
+        if run["task"] == "membership" and run["set"] == "test" and run["p"] is not None:
+            studies.setdefault(run["study"], []).append(run)
+    for members in studies.values():
+        corrected = corrected_p([run["folder"] for run in members])
+        for run in members:
+            if run["folder"] in corrected:
+                run["p_corrected"] = max(corrected[run["folder"]], run["p"])
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -214,10 +235,12 @@ def _over_seeds(key: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, An
         )
     official = row[OFFICIAL[key["task"]]]
     p_values = [run["p"] for run in runs if run["p"] is not None]
+    corrected = [run["p_corrected"] for run in runs if "p_corrected" in run]
     verdicts = [run["valid"] for run in runs]
     published = published_run(key["published_run"]) if key["published_run"] else None
     return row | {
         "p": max(p_values) if p_values else None,
+        "p_corrected": max(corrected) if len(corrected) == len(runs) else None,
         "valid": False if False in verdicts else None if None in verdicts else True,
         "invalid_reason": next(
             (run["invalid_reason"] for run in runs if run["invalid_reason"]), None
@@ -256,6 +279,7 @@ def _cells(row: dict[str, Any], task: str) -> dict[str, str]:
         "controls": verdict,
         **{TITLES[metric]: _number(row[metric], None, None) for metric in others},
         "p": "" if _missing(row["p"]) else f"{row['p']:.2g}",
+        CORRECTED: "" if _missing(row["p_corrected"]) else f"{row['p_corrected']:.2g}",
         "paper": "" if _missing(row["published"]) else f"{row['published']:.3f}",
     }
 

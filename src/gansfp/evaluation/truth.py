@@ -1,4 +1,4 @@
-"""The truth of the test images: read here, and imported by the evaluator alone."""
+"""The truth of the test images: read here, for evaluation and leaderboards alone."""
 
 from __future__ import annotations
 

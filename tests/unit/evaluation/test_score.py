@@ -42,8 +42,15 @@ def _importers(name):
     }
 
 
-def test_the_evaluator_alone_imports_the_truth_reader():
-    assert _importers("gansfp.evaluation.truth") == {"evaluation/evaluator.py"}
+def test_only_the_evaluation_imports_the_truth_reader():
+    assert _importers("gansfp.evaluation.truth") == {
+        "evaluation/evaluator.py",
+        "evaluation/family.py",  # the same truth again, for the runs of a study together
+    }
+
+
+def test_only_the_leaderboard_corrects_by_truth():
+    assert _importers("gansfp.evaluation.family") == {"evaluation/leaderboard.py"}
 
 
 def test_only_commands_import_the_evaluator():
