@@ -180,6 +180,10 @@ def test_a_sweep_and_its_leaderboard(
     assert "beyond/pool_ratio_pixels" in shown
     assert "beyond/nearest_pixels" in shown
     assert "VALID" in shown
+    gansfp("status", "runs")
+    standing = capsys.readouterr().out
+    assert "2 finished" in standing
+    assert shown in standing
     assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
 
 

@@ -29,7 +29,20 @@ def run(config: DictConfig) -> None:
     folder = Path(str(config.dir))
     if not folder.is_dir():
         raise UserError(f"dir={folder}: no such folder; name the one that holds the runs")
-    frame = leaderboard(folder, bool(config.members))
+    show(folder, members=bool(config.members))
+
+
+def show(folder: Path, members: bool = False) -> None:
+    """Print the leaderboards of the runs below a folder.
+
+    Args:
+        folder: Where the runs are, at any depth.
+        members: Also those that only vote in an ensemble.
+
+    Raises:
+        UserError: There is no finished run.
+    """
+    frame = leaderboard(folder, members)
     if frame.empty:
         raise UserError(f"dir={folder}: no finished run below it; `gansfp train` makes one")
     console = Console(highlight=False)

@@ -43,7 +43,7 @@ def run(config: DictConfig) -> None:
         from gansfp.commands import report
 
         console.print()
-        report.run(config)
+        report.show(folder)
 
 
 def _has_task(run: Path) -> bool:
