@@ -21,12 +21,10 @@ if TYPE_CHECKING:
     from gansfp.data.benchmark import Benchmark
 
 SPLITS = 20
-FEWEST_STRETCHES = 20  # of fewer, no order is rare enough to be found
-ORDER_PERMUTATIONS = 10_000
-# Bonferroni over four controls and fifty rows: a leaderboard of fifty sound results has no wrong
-# mark with probability 0.95. What the controls are there to find, names or scanners that tell the
-# truth, is far outside such an interval.
-LEVEL = 1.0 - 0.05 / (4 * 50)
+FEWEST_STRETCHES = 16  # of fewer, no order is rare enough to be found
+ORDER_PERMUTATIONS = 1_000
+# Bonferroni: a sound membership result passes its four controls together with probability 0.95.
+LEVEL = 1.0 - 0.05 / 4
 
 
 def membership_controls(
@@ -179,7 +177,7 @@ def order_halves(
 
     Returns:
         AUROC of the most unequal split; the interval is the spread under the null, moved to the
-        value. None for fewer than 20 patients.
+        value. None for fewer than 16 patients.
     """
     rng = np.random.default_rng(seed)
     patients = _patients_in_order(groups, sample_ids, rng)

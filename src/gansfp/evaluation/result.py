@@ -19,7 +19,7 @@ class Control(TypedDict):
 
     Attributes:
         value: Outcome.
-        low: Low end of its interval, of level `gansfp.evaluation.controls.LEVEL`.
+        low: Low end of its interval, at the level that all controls together keep 95 %.
         high: High end.
         chance: What the outcome is where nothing leaks.
         passed: The interval holds `chance`.

@@ -162,11 +162,11 @@ class TestMembersAgainstMembers:
         rng = np.random.default_rng(0)
         passed = [
             self.control(rng.exponential(size=n), seed=k)["passed"]
-            for k, n in enumerate([20, 40, 81, 250] * 25)
+            for k, n in enumerate([16, 40, 81, 250] * 40)
         ]
-        assert np.mean(passed) > 0.96  # expected 0.99975
+        assert np.mean(passed) > 0.96  # expected 0.9875
 
-    @pytest.mark.parametrize("n", [20, 50, 120, 500])
+    @pytest.mark.parametrize("n", [16, 50, 120, 500])
     def test_a_score_that_follows_the_names_is_caught(self, n):
         control = self.control(np.arange(n))
         assert control["value"] == pytest.approx(1.0)
@@ -180,8 +180,8 @@ class TestMembersAgainstMembers:
         assert not self.control(1.5 * hump + noise)["passed"]
 
     def test_the_value_is_an_auroc(self):
-        score = np.random.default_rng(5).normal(size=20).round(1)
-        later = [np.isin(np.arange(20), np.arange(k, k + 10), invert=True) for k in range(10)]
+        score = np.random.default_rng(5).normal(size=16).round(1)
+        later = [np.isin(np.arange(16), np.arange(k, k + 8), invert=True) for k in range(8)]
         areas = np.array([auroc(half.astype(int), score) for half in later])
         expected = areas[np.abs(areas - 0.5).argmax()]
         assert self.control(score)["value"] == pytest.approx(expected)
@@ -193,13 +193,13 @@ class TestMembersAgainstMembers:
 
     def test_neighbours_of_one_patient_raise_no_alarm(self):
         rng = np.random.default_rng(3)
-        slices = [np.repeat(rng.normal(size=100), 4) for _ in range(30)]
+        slices = [np.repeat(rng.normal(size=100), 4) for _ in range(60)]
         alarms = [not self.control(score, seed=k)["passed"] for k, score in enumerate(slices)]
         assert np.mean(alarms) <= 0.05
         patients = np.repeat(np.arange(40), 10)
         alarms = [
             not self.control(rng.normal(size=40)[patients], patients, seed=k)["passed"]
-            for k in range(30)
+            for k in range(60)
         ]
         assert np.mean(alarms) <= 0.05
 
@@ -208,14 +208,14 @@ class TestMembersAgainstMembers:
         patients = np.repeat(np.arange(60), rng.integers(1, 12, 60))
         sizes = np.bincount(patients)[patients]
         alarms = []
-        for k in range(30):
+        for k in range(60):
             mixed = rng.permutation(len(patients))  # files in random order, as a forge names them
             alarms.append(not self.control(sizes[mixed], patients[mixed], seed=k)["passed"])
         assert np.mean(alarms) <= 0.05
 
     def test_equal_scores_and_few_patients(self):
         assert self.control(np.ones(50))["passed"]
-        assert self.control(np.arange(19)) is None
+        assert self.control(np.arange(15)) is None
         assert self.control(np.ones(40), ["a"] * 40) is None
 
 
@@ -224,7 +224,7 @@ def test_a_planted_order_leak_invalidates_the_result(tmp_path):
     rows = benchmark.candidates("test")
     score = np.random.default_rng(0).normal(size=len(rows))
     assert _quick().evaluate(_table(benchmark, rows, score), benchmark)["valid"]
-    leaky = _table(benchmark, rows, score + np.linspace(-4, 4, len(rows)))
+    leaky = _table(benchmark, rows, score + np.linspace(-2, 2, len(rows)))
     result = _quick().evaluate(leaky, benchmark)
     assert result["valid"] is False
     assert "members" in result["invalid_reason"]
@@ -302,7 +302,7 @@ class TestAttributionHalves:
         truth = np.repeat([0, 1, 2], 60)  # the classes one after the other
         passed = [
             self.control(rng.random(180) < np.array([0.2, 0.5, 0.9])[truth], truth, k)["passed"]
-            for k in range(30)
+            for k in range(60)
         ]
         assert np.mean(passed) >= 0.95
 
