@@ -22,7 +22,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 def test_candidates_are_the_nearest() -> None:
     rng = np.random.default_rng(0)
     synthetic, real = _unit(rng.normal(size=(9, 12))), _unit(rng.normal(size=(40, 12)))
-    distance, index, kept = candidates(synthetic, real, k=7, clusters=1)
+    distance, index, kept = candidates(synthetic, real, k=7, prune=False)
     full = cdist(synthetic, real)
     np.testing.assert_array_equal(index, np.argsort(full, axis=1)[:, :7])
     np.testing.assert_allclose(distance, np.sort(full, axis=1)[:, :7])

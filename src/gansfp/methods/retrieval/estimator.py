@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gansfp.features.representations import Representation
 
 _KIND = "retrieval"
-_OPTIONS = ("k", "clusters", "neighbours", "seed")
+_OPTIONS = ("k", "neighbours", "prune")
 _NEVER = 2.0
 
 
@@ -41,13 +41,12 @@ class RetrievalEstimator(Estimator):
         self,
         representation: Representation | None = None,
         k: int = 50,
-        clusters: int = 2,
         neighbours: int = 10,
-        seed: int = 42,
+        prune: bool = True,
     ) -> None:
         """Choose features and pruning; see `gansfp.methods.retrieval.pruning.candidates`."""
         self.representation = representation if representation is not None else Features()
-        self.k, self.clusters, self.neighbours, self.seed = k, clusters, neighbours, seed
+        self.k, self.neighbours, self.prune = k, neighbours, prune
         self._known: tuple[Benchmark, NDArray[np.int64], NDArray[np.float64]] | None = None
 
     def fit(self, data: BenchmarkDataModule) -> Self:
@@ -83,9 +82,7 @@ class RetrievalEstimator(Estimator):
             np.concatenate([benchmark.candidates("train"), benchmark.candidates("test")])
         )
         real, synthetic = (self._encode(benchmark, r) for r in (rows, data.generated_rows))
-        distance, index, kept = candidates(
-            synthetic, real, self.k, self.clusters, self.neighbours, self.seed
-        )
+        distance, index, kept = candidates(synthetic, real, self.k, self.neighbours, self.prune)
         cosine = 1 - np.square(distance) / 2
         scores = np.full(len(rows), -1.0)
         np.maximum.at(scores, index.ravel(), cosine.ravel())

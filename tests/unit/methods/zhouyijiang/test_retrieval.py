@@ -7,7 +7,8 @@ import pytest
 import torch
 from sklearn.cluster import SpectralClustering
 
-from gansfp.methods.zhouyijiang.retrieval import _cut_line, candidate_pairs, two_clusters
+from gansfp.methods.retrieval.pruning import _cut_line, two_clusters
+from gansfp.methods.zhouyijiang.retrieval import candidate_pairs
 
 
 def _same(first: np.ndarray, second: np.ndarray) -> bool:
