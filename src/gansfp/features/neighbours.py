@@ -10,6 +10,7 @@ import torch
 
 from gansfp.errors import UserError
 from gansfp.features.precision import full_precision
+from gansfp.features.selection import smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def nearest(
     dim = max(queries.shape[1], 1)
     block = chunk or max(64, min(4096, _QUERY_ELEMENTS // dim))
     chunk = chunk or max(64, min(4096, _REFERENCE_ELEMENTS // dim))
-    search = _Search(queries, references, codes, chunk, torch.device(device))
+    search = Search(queries, references, codes, chunk, torch.device(device))
     distance = np.empty((len(queries), k))
     index = np.empty((len(queries), k), dtype=np.int64)
     with full_precision():
@@ -108,7 +109,7 @@ def nearest(
     return distance, index
 
 
-class _Search:
+class Search:
     """The two passes, for one pair of sets."""
 
     def __init__(
@@ -118,22 +119,41 @@ class _Search:
         codes: tuple[Indices, Indices] | None,
         chunk: int,
         device: torch.device,
+        centre: NDArray[np.float64] | None = None,
     ) -> None:
         self.queries, self.references, self.codes = queries, references, codes
         self.chunk, self.device = chunk, device
-        self.centre = _mean(references)
+        self.centre = mean_of(references) if centre is None else centre
         # Rounding of the inputs to fp32 and of a D-term product, with a margin.
         self.epsilon = float(np.finfo(np.float32).eps) * (8 + np.sqrt(queries.shape[1]))
 
     def block(self, rows: Indices, k: int) -> tuple[Distances, Indices]:
         """Search for a block of queries: squared distances and indices, shape (rows, k)."""
-        query = self._centred(self.queries[rows])
+        query = self.centred(self.queries[rows])
         width = min(k + SPARE, len(self.references))
         rough, candidates = self._propose(query, rows, width)
+        return self.settle(query, rows, rough, candidates, k)
+
+    def settle(
+        self, query: Tensor, rows: Indices, rough: Distances, candidates: Indices, k: int
+    ) -> tuple[Distances, Indices]:
+        """Turn proposals of the fp32 pass into the exact k nearest.
+
+        Args:
+            query: Centred queries, shape (n, D).
+            rows: Their rows, shape (n,).
+            rough: The smallest fp32 squared distances of each, ascending, shape (n, width).
+            candidates: Their references, shape (n, width).
+            k: At most `width`.
+
+        Returns:
+            Squared distances and indices, shape (n, k).
+        """
+        width = rough.shape[1]
         exact = self._exact_where(rough, candidates, rows, self._in_question(query, rough, k))
         squared, index = _order(exact, candidates, k)
         if width < len(self.references):
-            radius = squared[:, -1] + self._bound(query, squared[:, -1])
+            radius = squared[:, -1] + self.bound(query, squared[:, -1])
             short = np.flatnonzero(rough[:, -1] <= radius)
             for start in range(0, len(short), _WIDE_ROWS):
                 part = short[start : start + _WIDE_ROWS]
@@ -145,10 +165,10 @@ class _Search:
         """Mark the candidates that may be among the k nearest, rounding considered.
 
         With e the error bound at the k-th rough value r, the k-th exact one is at most r + 2e, and
-        whatever is as near has a rough value of at most r + 4e. `_bound` is 2e.
+        whatever is as near has a rough value of at most r + 4e. `bound` is 2e.
         """
         last = rough[:, k - 1]
-        return np.asarray(rough <= (last + 2 * self._bound(query, last))[:, None])
+        return np.asarray(rough <= (last + 2 * self.bound(query, last))[:, None])
 
     def _exact_where(
         self, rough: Distances, candidates: Indices, rows: Indices, wanted: NDArray[np.bool_]
@@ -156,14 +176,14 @@ class _Search:
         """Squared distances of the wanted candidates, infinite elsewhere, shape as `rough`."""
         exact = np.full(rough.shape, np.inf)
         row, column = np.nonzero(wanted & np.isfinite(rough))
-        exact[row, column] = self._exact(rows[row], candidates[row, column])
+        exact[row, column] = self.exact(rows[row], candidates[row, column])
         return exact
 
     def _propose(self, query: Tensor, rows: Indices, width: int) -> tuple[Distances, Indices]:
         best = torch.full((len(rows), width), torch.inf, device=self.device)
         where = torch.zeros((len(rows), width), dtype=torch.int64, device=self.device)
         for start, rough in self._rough(query, rows):
-            values, columns = rough.topk(min(width, rough.shape[1]), largest=False)
+            values, columns = smallest(rough, min(width, rough.shape[1]))
             values = torch.cat([best, values], dim=1)
             columns = torch.cat([where, columns + start], dim=1)
             best, order = values.topk(width, largest=False)
@@ -172,11 +192,9 @@ class _Search:
 
     def _rough(self, query: Tensor, rows: Indices) -> Iterator[tuple[int, Tensor]]:
         """Yield fp32 squared distances to one chunk of references after another."""
-        query_norm = _squared_norm(query)[:, None]
         for start in range(0, len(self.references), self.chunk):
-            reference = self._centred(self.references[start : start + self.chunk])
-            rough = torch.addmm(_squared_norm(reference), query, reference.T, alpha=-2)
-            rough += query_norm
+            reference = self.centred(self.references[start : start + self.chunk])
+            rough = rough_squared(query, reference)
             if self.codes is not None:
                 left = torch.from_numpy(self.codes[0][rows]).to(self.device)
                 right = torch.from_numpy(self.codes[1][start : start + self.chunk]).to(self.device)
@@ -194,13 +212,13 @@ class _Search:
             for row, column in [(rough.double() <= limit).cpu().numpy().nonzero()]
         ]
         row, index = np.concatenate(found, axis=1)
-        squared = self._exact(rows[row], index)
+        squared = self.exact(rows[row], index)
         order = np.lexsort((index, squared, row))
         first = np.searchsorted(row[order], np.arange(len(rows)))
         nearest = order[first[:, None] + np.arange(k)]
         return squared[nearest], index[nearest]
 
-    def _bound(self, query: Tensor, squared: Distances) -> Distances:
+    def bound(self, query: Tensor, squared: Distances) -> Distances:
         """Bound the fp32 error of every distance that could be below `squared`, doubled.
 
         Such a reference has a norm of at most |q| + d. The error counts twice: `_widen` compares
@@ -211,7 +229,7 @@ class _Search:
         bound: Distances = 2 * self.epsilon * (2 * norm + distance) ** 2
         return bound
 
-    def _exact(self, left: Indices, right: Indices) -> Distances:
+    def exact(self, left: Indices, right: Indices) -> Distances:
         """Squared distances of (query, reference) pairs in fp64, shape (pairs,)."""
         result = np.empty(len(left))
         step = max(1, _PIECE_ELEMENTS // max(self.queries.shape[1], 1))
@@ -223,7 +241,7 @@ class _Search:
             result[part] = difference.sum(axis=1)
         return result
 
-    def _centred(self, rows: NDArray[Any]) -> Tensor:
+    def centred(self, rows: NDArray[Any]) -> Tensor:
         """Subtract the centre in fp64 and round to fp32, in pieces that stay in the cache."""
         centred = np.empty(rows.shape, np.float32)
         step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
@@ -232,6 +250,24 @@ class _Search:
             piece -= self.centre
             centred[start : start + step] = piece
         return torch.from_numpy(centred).to(self.device)
+
+
+def rough_squared(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """Squared distances of all pairs by one matrix product, shape (n, m); rounding shows.
+
+    The norms ride along as two more features, which saves two passes over the result.
+
+    Args:
+        left: Centred vectors, fp32, shape (n, D).
+        right: Centred vectors, fp32, shape (m, D).
+        out: Memory for the result, at least n * m values.
+    """
+    a, b = _squared_norm(left)[:, None], _squared_norm(right)[:, None]
+    one = torch.cat([left * -2, a, torch.ones_like(a)], dim=1)
+    two = torch.cat([right, torch.ones_like(b), b], dim=1)
+    if out is None:
+        return one @ two.T
+    return torch.mm(one, two.T, out=out[: len(left) * len(right)].view(len(left), len(right)))
 
 
 def _squared_norm(rows: Tensor) -> Tensor:
@@ -247,7 +283,8 @@ def _order(squared: Distances, index: Indices, k: int) -> tuple[Distances, Indic
     return np.take_along_axis(squared, order, 1), np.take_along_axis(index, order, 1)
 
 
-def _mean(rows: NDArray[Any]) -> NDArray[np.float64]:
+def mean_of(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Average in fp64, shape (D,)."""
     step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
     total = np.zeros(rows.shape[1])
     for start in range(0, len(rows), step):
