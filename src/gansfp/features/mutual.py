@@ -112,7 +112,7 @@ class _Pass:
         n, m = len(self.forth.queries), len(self.back.queries)
         ahead = _Best(n, min(k + SPARE, m), self.device)
         behind = _Best(m, min(k_back + SPARE, n), self.device)
-        # One buffer for all blocks: fresh memory of this size costs as much as a third of a product.
+        # One buffer for all blocks: fresh memory of this size costs a third of a product.
         buffer = torch.empty(min(self.rows, n) * min(self.columns, m), device=self.device)
         for column in range(0, m, self.columns):
             right = self.back.centred(self.back.queries[column : column + self.columns])

@@ -17,7 +17,7 @@ def smallest(values: Tensor, width: int) -> tuple[Tensor, Tensor]:
     """Find the smallest values of each row.
 
     The `width` smallest lie in the `width` groups of smallest minimum, so that only these are
-    sorted. A group is every (columns / 8)-th column: its minimum is one pass over contiguous memory.
+    sorted. A group is every (columns / 8)-th column: its minimum is one pass over memory in order.
 
     Args:
         values: Shape (n, columns).
@@ -31,7 +31,7 @@ def smallest(values: Tensor, width: int) -> tuple[Tensor, Tensor]:
     if groups < 2 * width:
         return values.topk(width, largest=False)
     whole = groups * _GROUP
-    minima = values[:, :whole].unflatten(1, (_GROUP, groups)).amin(1)
+    minima = torch.unflatten(values[:, :whole], 1, (_GROUP, groups)).amin(1)
     return _within(values, minima, whole, width)
 
 
@@ -45,7 +45,7 @@ def smallest_of_columns(values: Tensor, width: int) -> tuple[Tensor, Tensor]:
     if groups < 2 * width:
         return values.T.topk(width, largest=False)
     whole = groups * _GROUP
-    minima = values[:whole].unflatten(0, (_GROUP, groups)).amin(0).T.contiguous()
+    minima = torch.unflatten(values[:whole], 0, (_GROUP, groups)).amin(0).T.contiguous()
     return _within(values.T, minima, whole, width)
 
 

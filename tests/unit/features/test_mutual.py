@@ -49,7 +49,8 @@ def test_counts_within_a_radius_are_brute_force(
     radius = float(np.median(full.min(axis=1)))  # one of the distances: strictly nearer
     found = mutual(left, right, 1, 1, radius=radius, logs=True, block=block)
     inside = full < radius
-    assert found.inside is not None and found.inside_log is not None
+    assert found.inside is not None
+    assert found.inside_log is not None
     np.testing.assert_array_equal(found.inside, inside.sum(axis=1))
     assert np.isinf(found.inside_log[7])  # the copy
     others = np.arange(len(left)) != 7
@@ -59,9 +60,7 @@ def test_counts_within_a_radius_are_brute_force(
 
 
 @pytest.mark.parametrize(("columns", "width"), [(7, 3), (100, 5), (1003, 24), (64, 64)])
-def test_the_smallest_are_those_of_topk(
-    rng: np.random.Generator, columns: int, width: int
-) -> None:
+def test_the_smallest_are_those_of_topk(rng: np.random.Generator, columns: int, width: int) -> None:
     values = torch.from_numpy(rng.permutation(31 * columns).reshape(31, columns).astype(np.float32))
     best, where = values.topk(width, largest=False)
     for found in (smallest(values, width), smallest_of_columns(values.T.contiguous(), width)):
