@@ -14,9 +14,10 @@ from gansfp.errors import UserError
 from gansfp.features.representations import NCC, Pixels
 from gansfp.methods.distance import estimator, statistics
 from gansfp.methods.distance import membership as membership_statistics
-from gansfp.methods.distance.estimator import DistanceEstimator, exclusion_keys
+from gansfp.methods.distance.estimator import DistanceEstimator
 from gansfp.methods.distance.neighbourhood import Keyed, Neighbourhood
 from gansfp.methods.distance.statistics import References
+from gansfp.methods.keys import exclusion_keys
 
 Data = Any
 

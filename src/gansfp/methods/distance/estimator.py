@@ -10,10 +10,12 @@ import numpy as np
 from gansfp.errors import UserError
 from gansfp.features.representations import Pixels, from_spec
 from gansfp.methods.base import Estimator
+from gansfp.methods.candidates import Candidates, check_choice
 from gansfp.methods.distance import statistics
 from gansfp.methods.distance.membership import STATISTICS, Statistic, dpi_neighbours
 from gansfp.methods.distance.neighbourhood import Keyed, Neighbourhood
 from gansfp.methods.distance.statistics import References
+from gansfp.methods.keys import exclusion_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,11 +87,11 @@ class DistanceEstimator(Estimator):
         Raises:
             UserError: A value is impossible.
         """
-        _check_choice("statistic", statistic, get_args(Statistic))
-        _check_choice("pool", pool, get_args(Pool))
-        _check_choice("reference", reference, get_args(Reference))
-        _check_choice("rule", rule, get_args(Rule))
-        _check_choice("radius", radius, get_args(Radius))
+        check_choice("statistic", statistic, get_args(Statistic))
+        check_choice("pool", pool, get_args(Pool))
+        check_choice("reference", reference, get_args(Reference))
+        check_choice("rule", rule, get_args(Rule))
+        check_choice("radius", radius, get_args(Radius))
         if temperature <= 0:
             raise UserError(f"method.temperature={temperature}: must be positive")
         self.representation = representation if representation is not None else Pixels()
@@ -169,26 +171,22 @@ class DistanceEstimator(Estimator):
             The candidates' rows, ascending, and what the statistic may ask about them.
         """
         benchmark, asked = data.benchmark, STATISTICS[self.statistic]
-        train = np.setdiff1d(benchmark.candidates("train"), data.sequestered_rows)
-        rows = np.sort(
-            np.concatenate([benchmark.candidates("train"), benchmark.candidates("test")])
-        )
-        synthetic = _not_empty(data.generated_rows, "synthetic images")
-        outsider = np.isin(rows, np.intersect1d(train, benchmark.rows("train", "real_not_used")))
+        found = Candidates.of(data)
         k = self.k
         if self.statistic == "dpi":
-            k = dpi_neighbours(len(synthetic), len(synthetic), int(outsider.sum()), k)
+            m = len(found.synthetic)
+            k = dpi_neighbours(m, m, int(found.outsider.sum()), k)
         hood = Neighbourhood(
-            Keyed(self._encode(benchmark, rows), exclusion_keys(benchmark, rows)),
-            self._encode(benchmark, synthetic),
-            labelled=np.isin(rows, train),
-            outsider=outsider,
+            Keyed(self._encode(benchmark, found.rows), found.keys),
+            self._encode(benchmark, found.synthetic),
+            labelled=found.labelled,
+            outsider=found.outsider,
             k=k,
             transductive=self.pool == "all",
             both_ways=asked.both_ways,
             radius=self.radius if asked.radius else None,
         )
-        return rows, hood
+        return found.rows, hood
 
     def _all_scores(self, data: BenchmarkDataModule) -> tuple[Rows, NDArray[np.float64]]:
         """Score all candidates, once a benchmark: searches both ways see them together."""
@@ -254,31 +252,5 @@ class DistanceEstimator(Estimator):
         )
 
 
-def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
-    """Name what an image must not be compared with: its group, or itself where none is known.
-
-    An image without a group is named by its pixels, so that a copy of it counts as itself.
-
-    Returns:
-        Keys, shape (n,).
-    """
-    frame = benchmark.index.frame.iloc[rows]
-    known = (frame["group"] != frame["sample_id"]).to_numpy()
-    groups = ("group:" + frame["group"].astype(str)).to_numpy(dtype=np.str_)
-    pixels = ("pixels:" + frame["pixel_hash"].astype(str)).to_numpy(dtype=np.str_)
-    return np.where(known, groups, pixels)
-
-
 def _kind(benchmark: Benchmark) -> tuple[str, tuple[str, ...]]:
     return benchmark.task, tuple(benchmark.classes)
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"method.{key}={value}: choose {', '.join(choices)}")
-
-
-def _not_empty(rows: Rows, what: str) -> Rows:
-    if len(rows) == 0:
-        raise UserError(f"data.root: there are no {what} to compare with")
-    return rows
