@@ -7,6 +7,7 @@ it (`gansfp.methods.crossfit`).
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -135,14 +136,18 @@ class CandidateEstimator(Estimator):
         if not self._fitted:
             raise RuntimeError("save before fit")
         values: dict[str, Any] = {name: getattr(self, name) for name in self.options}
-        save_method(folder, self.kind, {**values, "representation": self.representation.spec()}, {})
+        if "representation" in inspect.signature(type(self)).parameters:
+            values["representation"] = self.representation.spec()
+        save_method(folder, self.kind, values, {})
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         values, _ = load_method(folder, cls.kind)
         build: Callable[..., Self] = cls
-        method = build(representation=from_spec(values.pop("representation")), **values)
+        if "representation" in values:
+            values["representation"] = from_spec(values["representation"])
+        method = build(**values)
         method._fitted = True
         return method
 
