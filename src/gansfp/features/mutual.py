@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gansfp.features.neighbours import SPARE, Search, mean_of, rough_squared
+from gansfp.features.neighbours import (
+    SPARE,
+    Search,
+    left_side,
+    mean_of,
+    norms,
+    right_side,
+    rough_squared,
+)
 from gansfp.features.precision import full_precision
-from gansfp.features.selection import smallest, smallest_of_columns
+from gansfp.features.selection import at_most, smallest, smallest_of_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +27,8 @@ if TYPE_CHECKING:
     Distances = NDArray[np.float64]
     Indices = NDArray[np.int64]
 
-_ROWS, _COLUMNS = 4096, 8192
-"""Left and right vectors in a block of distances: 128 MB in fp32."""
+_ROWS, _COLUMNS = 4096, 16384
+"""Left and right vectors in a block of distances: 256 MB in fp32."""
 
 _SETTLED = 4096
 """Vectors whose proposals are settled in fp64 at a time."""
@@ -114,36 +122,43 @@ class _Pass:
         behind = _Best(m, min(k_back + SPARE, n), self.device)
         # One buffer for all blocks: fresh memory of this size costs a third of a product.
         buffer = torch.empty(min(self.rows, n) * min(self.columns, m), device=self.device)
+        starts = range(0, n, self.rows)
+        lefts = [self.forth.centred(self.forth.queries[row : row + self.rows]) for row in starts]
+        norm = np.concatenate([norms(left) for left in lefts])
+        lefts = [left_side(left) for left in lefts]
+        back_norm = np.empty(m)
         for column in range(0, m, self.columns):
             right = self.back.centred(self.back.queries[column : column + self.columns])
-            for row in range(0, n, self.rows):
-                left = self.forth.centred(self.forth.queries[row : row + self.rows])
+            back_norm[column : column + len(right)] = norms(right)
+            right = right_side(right)
+            for row, left in zip(starts, lefts, strict=True):
                 rough = rough_squared(left, right, buffer)
                 ahead.update(row, column, *smallest(rough, min(ahead.width, rough.shape[1])))
                 width = min(behind.width, rough.shape[0])
                 behind.update(column, row, *smallest_of_columns(rough, width))
                 if self.radius is not None:
-                    self._count(rough, left, row, column)
-        distance, index = _settled(self.forth, ahead, k)
-        back_distance, back_index = _settled(self.back, behind, k_back)
+                    self._count(rough, norm[row : row + len(left)], row, column)
+        distance, index = _settled(self.forth, norm, ahead, k)
+        back_distance, back_index = _settled(self.back, back_norm, behind, k_back)
         inside = None if self.radius is None else self.inside
         inside_log = self.inside_log if self.logs and self.radius is not None else None
         return Mutual(distance, index, back_distance, back_index, inside, inside_log)
 
-    def _count(self, rough: Tensor, left: Tensor, row: int, column: int) -> None:
+    def _count(self, rough: Tensor, norm: Distances, row: int, column: int) -> None:
         """Add the pairs of a block that are nearer than the radius."""
         assert self.radius is not None
         squared = self.radius**2
-        slack = self.forth.bound(left, np.full(len(left), squared))
+        slack = self.forth.bound(norm, np.full(len(norm), squared))
         limit = torch.from_numpy(squared + slack).to(self.device, torch.float32)
-        near, far = (rough <= limit[:, None]).nonzero(as_tuple=True)
+        near, far = at_most(rough, limit)
         value = rough[near, far].double().cpu().numpy()
         one, two = near.cpu().numpy(), far.cpu().numpy()
         unsure = value >= squared - slack[one]
         if self.logs:  # of fp64 distances, which small fp32 values are far from
             unsure[:] = True
         value[unsure] = self.forth.exact(one[unsure] + row, two[unsure] + column)
-        kept = value < squared
+        # Of roots, as the radius may be one of the distances, whose square would round.
+        kept = np.sqrt(np.maximum(value, 0)) < self.radius
         one, value = one[kept] + row, value[kept]
         n = len(self.inside)
         self.inside += np.bincount(one, minlength=n)
@@ -170,7 +185,7 @@ class _Best:
         self.where[part] = where.gather(1, order)
 
 
-def _settled(search: Search, best: _Best, k: int) -> tuple[Distances, Indices]:
+def _settled(search: Search, norm: Distances, best: _Best, k: int) -> tuple[Distances, Indices]:
     """Decide all proposals of a direction in fp64."""
     n = len(search.queries)
     squared, index = np.empty((n, k)), np.empty((n, k), np.int64)
@@ -179,6 +194,5 @@ def _settled(search: Search, best: _Best, k: int) -> tuple[Distances, Indices]:
         part = slice(start, start + _SETTLED)
         rough = best.value[part].cpu().double().numpy()
         where = best.where[part].cpu().numpy()
-        query = search.centred(search.queries[rows])
-        squared[rows], index[rows] = search.settle(query, rows, rough, where, k)
+        squared[rows], index[rows] = search.settle(norm[part], rows, rough, where, k)
     return np.sqrt(squared), index

@@ -1,4 +1,4 @@
-"""The few smallest values of the rows or columns of a large matrix, faster than `topk`."""
+"""The few smallest values of the rows or columns of a large matrix, each read once."""
 
 from __future__ import annotations
 
@@ -47,6 +47,28 @@ def smallest_of_columns(values: Tensor, width: int) -> tuple[Tensor, Tensor]:
     whole = groups * _GROUP
     minima = torch.unflatten(values[:whole], 0, (_GROUP, groups)).amin(0).T.contiguous()
     return _within(values.T, minima, whole, width)
+
+
+def at_most(values: Tensor, limit: Tensor) -> tuple[Tensor, Tensor]:
+    """Find all values up to a limit of their row, few of many.
+
+    Args:
+        values: Shape (n, columns).
+        limit: Shape (n,).
+
+    Returns:
+        Rows and columns, shape (found,), in no order.
+    """
+    columns = values.shape[1]
+    groups = columns // _GROUP
+    whole = groups * _GROUP
+    minima = torch.unflatten(values[:, :whole], 1, (_GROUP, groups)).amin(1)
+    row, group = (minima <= limit[:, None]).nonzero(as_tuple=True)
+    column = group[:, None] + torch.arange(0, whole, max(groups, 1), device=values.device)
+    row = row[:, None].expand_as(column)
+    inside = values[row, column] <= limit[row]
+    tail_row, tail = (values[:, whole:] <= limit[:, None]).nonzero(as_tuple=True)
+    return torch.cat([row[inside], tail_row]), torch.cat([column[inside], tail + whole])
 
 
 def _within(values: Tensor, minima: Tensor, whole: int, width: int) -> tuple[Tensor, Tensor]:

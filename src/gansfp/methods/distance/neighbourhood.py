@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     Vectors = NDArray[Any]
 
 
+_SCALES = 5
+"""Real neighbours that are searched for at once, of which any may give the local scale."""
+
+
 @dataclass(frozen=True)
 class Keyed:
     """Vectors of real images, and what each must not be compared with.
@@ -65,6 +69,7 @@ class Neighbourhood:
         transductive: bool = True,
         both_ways: bool = False,
         radius: str | None = None,
+        logs: bool = True,
     ) -> None:
         """Say what may be asked.
 
@@ -80,6 +85,7 @@ class Neighbourhood:
                 labelled images to the nearest synthetic one, or the 0.1 % `percentile` of their
                 distances to synthetic ones (Hilprecht et al. 2019; from labelled images, so that
                 no test image sets it).
+            logs: `inside_log` will be asked for; without it, counting costs less.
 
         Raises:
             UserError: There are fewer synthetic images than neighbours asked for.
@@ -89,7 +95,8 @@ class Neighbourhood:
         self.candidates, self.synthetic = candidates, synthetic
         self.labelled, self.outsider = labelled, outsider
         self.k, self.transductive = k, transductive
-        self.both_ways, self._radius = both_ways, radius
+        self._found: dict[str, Scores] = {}
+        self.both_ways, self._radius, self._logs = both_ways, radius, logs
 
     @property
     def pool(self) -> Keyed:
@@ -125,7 +132,14 @@ class Neighbourhood:
         left, right = self.candidates.vectors, self.synthetic
         radius = None if self._radius is None else self.radius
         if radius is not None or (self.both_ways and self.transductive):
-            return mutual(left, right, self.k, min(2, len(left)), radius, logs=radius is not None)
+            return mutual(
+                left,
+                right,
+                self.k,
+                min(2, len(left)),
+                radius,
+                logs=self._logs and radius is not None,
+            )
         distance, index = nearest(left, right, self.k)
         return Mutual(distance, index, np.empty((0, 0)), np.empty((0, 0), np.int64))
 
@@ -153,11 +167,11 @@ class Neighbourhood:
 
     def to_pool(self, k: int) -> Scores:
         """Distance to the k-th nearest image of the pool but the candidate's own, shape (n,)."""
-        return self._to(self.pool, k)
+        return self._to("pool", self.pool, k)
 
     def to_outsiders(self, k: int) -> Scores:
         """Distance to the k-th nearest non-member but the candidate's own, shape (n,)."""
-        return self._to(self.outsiders, k)
+        return self._to("outsiders", self.outsiders, k)
 
     def outsider_distances(self) -> Scores:
         """Distances to all non-members, ascending, infinite to its own patient: shape (n, r)."""
@@ -198,10 +212,20 @@ class Neighbourhood:
         second = nearest(self.synthetic, pool.vectors, 1, exclude)[0]
         return first[:, 0], second[:, 0], winner
 
-    def _to(self, others: Keyed, k: int) -> Scores:
-        exclude = Exclusion(self.candidates.keys, others.keys)
-        found = nearest(self.candidates.vectors, others.vectors, k, exclude)[0]
-        return np.asarray(found[:, -1])
+    def _to(self, name: str, others: Keyed, k: int) -> Scores:
+        """Search once for as many neighbours as were ever asked for, five at the least."""
+        known = self._found.get(name)
+        if known is None or known.shape[1] < k:
+            exclude = Exclusion(self.candidates.keys, others.keys)
+            wanted = max(k, min(_SCALES, self._fewest(others)))
+            known = nearest(self.candidates.vectors, others.vectors, wanted, exclude)[0]
+            self._found[name] = known
+        return np.asarray(known[:, k - 1])
+
+    def _fewest(self, others: Keyed) -> int:
+        """Count the others that every candidate may be compared with."""
+        own = np.unique(others.keys, return_counts=True)[1]
+        return len(others) - int(own.max(initial=0))
 
 
 def _percentile(left: Vectors, right: Vectors, percent: float) -> float:
