@@ -31,7 +31,7 @@ is put into one is data, never markup (jinja2 escapes it):
 | `Matrix` | a small shaded table of counts, such as a confusion matrix |
 | `Figure` | a `Plot` as inline SVG, in the page's own colours, light and dark |
 | `Gallery` of `Comparison` | a real image, a synthetic one and their difference |
-| `Facts`, `Prose`, `Code` | names and values, paragraphs, text to copy |
+| `Facts`, `Points`, `Prose`, `Code` | names and values, a list, paragraphs, text to copy |
 | `Details`, `Columns` | a fold, parts side by side |
 | `Section`, `Page` | a heading with parts; the file |
 

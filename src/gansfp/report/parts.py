@@ -59,6 +59,20 @@ class Prose(Part):
 
 
 @dataclass(frozen=True)
+class Points(Part):
+    """A short list under a small title.
+
+    Attributes:
+        title: Above it.
+        items: Plain text each.
+    """
+
+    title: str
+    items: Sequence[str]
+    template: ClassVar[str] = "points.html"
+
+
+@dataclass(frozen=True)
 class Facts(Part):
     """Names and values, as a definition list.
 

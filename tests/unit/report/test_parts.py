@@ -26,6 +26,7 @@ from gansfp.report.parts import (
     Gallery,
     Matrix,
     Page,
+    Points,
     Prose,
     Section,
     Table,
@@ -73,8 +74,9 @@ def everything(text: str) -> Page:
          row(Cell(text, code=True), cell(1.5))),
         filterable=True, hideable=True, note=text, limit=2)  # fmt: skip
     parts = (
-        Prose((text,)), Facts(((text, text),)), Callout("hint", text, text, ((text, text),), text,
-        text), table, Matrix(text, (text, "b"), ((1, 2), (3, 4)), text, text),
+        Prose((text,)), Facts(((text, text),)), Points(text, (text,)),
+        Callout("hint", text, text, ((text, text),), text, text), table,
+        Matrix(text, (text, "b"), ((1, 2), (3, 4)), text, text),
         Columns((Figure(plot, text, text, text),)),
         Gallery((Comparison(grey, grey, text, text, (text,), "found"),), text), Code(text, text),
         Details(text, (Prose((text,)),), text, text, text))  # fmt: skip
