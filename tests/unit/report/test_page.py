@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 from browser import Browser
 from omegaconf import OmegaConf
@@ -257,16 +256,16 @@ def test_the_page_goes_on_without_the_images(folder: Path, tmp_path: Path) -> No
 def test_two_hundred_runs_open_in_two_seconds(
     browser: Browser, folder: Path, tmp_path: Path
 ) -> None:
+    """200 runs of random scores, judged by the evaluator, on 500 images."""
+    from gansfp.data.benchmark import load_benchmark
     from gansfp.evaluation.evaluator import MembershipEvaluator
     from gansfp.runtime.files import read_json, write_json
     from gansfp.runtime.run import Run
-    from gansfp.tables import read_table, write_table
+    from gansfp.tables import write_table
 
     (template,) = (folder / "runs").glob("*/beyond-nearest_pixels-*")
     counts = MembershipCounts(labelled=50, test=250, generated_train=100, generated_test=20)
     root = write_toy_membership(tmp_path / "toy", size=32, counts=counts)
-    from gansfp.data.benchmark import load_benchmark
-
     benchmark = load_benchmark("membership", root)
     rows = benchmark.candidates("test")
     assert len(rows) == 500
@@ -275,28 +274,20 @@ def test_two_hundred_runs_open_in_two_seconds(
     for k in range(200):
         run = Run(tmp_path / "runs" / "many" / f"random-s{k}-0000{k:04d}")
         shutil.copytree(template, run.folder)
-        config = OmegaConf.load(run.folder / "config.yaml")
-        config.data.root = str(root)
-        OmegaConf.save(config, run.folder / "config.yaml")
+        config = (run.folder / "config.yaml").read_text()
+        config = config.replace(str(folder / "membership"), str(root))
+        (run.folder / "config.yaml").write_text(config)
         score = np.random.default_rng(k).standard_normal(500)
         table = known.assign(raw_score=score, score=score, decision=(score > 0).astype(np.int64))
         write_table(table, run.predictions("test"))
-        validation = read_table(run.predictions("validation"))
         write_json(run.folder / "result.json", evaluator.evaluate(table, benchmark))
-        facts = read_json(run.folder / "run.json")
-        write_json(
-            run.folder / "run.json",
-            facts | {"experiment": f"random/{k}", "variant": f"{k:08d}", "study": "many"},
-        )
-        assert isinstance(validation, pd.DataFrame)
+        names = {"experiment": f"random/{k}", "variant": f"{k:08d}", "study": "many"}
+        write_json(run.folder / "run.json", read_json(run.folder / "run.json") | names)
     page = tmp_path / "report.html"
     build(leaderboard(tmp_path / "runs"), tmp_path / "runs").write(page)
     assert page.stat().st_size < 10e6
     browser.emulate()
-    start = time.monotonic()
     browser.open(page)
-    assert (
-        browser.run("return document.querySelectorAll('#leaderboard tr[data-run]').length") == 200
-    )
-    took = time.monotonic() - start
-    assert took < 2.0
+    shown = browser.run("return document.querySelectorAll('#leaderboard tr[data-run]').length")
+    assert shown == 200
+    assert browser.processor_seconds() < 2.0
