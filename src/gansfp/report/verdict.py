@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,13 +11,17 @@ from gansfp.report.parts import Callout, Columns, Finding, Points
 from gansfp.report.study import LEVEL, Entry, Study
 
 
-def verdict(study: Study) -> Callout:
+def verdict(study: Study, remarks: Mapping[str, str] | None = None) -> Callout:
     """Word the answer of a study.
 
     Found: a run whose controls did not fail is better than chance after correction for all runs of
     the study. Not valid: only runs with failed controls are, or there are no others. Unclear: a run
     is better than chance only before correction, or only by its area under the ROC curve, or worse
     than chance. Else not found.
+
+    Args:
+        study: At least one entry.
+        remarks: What else is to be said of an entry, by its id.
     """
     finding, entry = judged(study)
     if entry is None:
@@ -28,6 +32,7 @@ def verdict(study: Study) -> Callout:
         )  # fmt: skip
     word = _membership if study.task == "membership" else _attribution
     title, text = word(study, finding, entry)
+    text += (remarks or {}).get(entry.key, "")
     return Callout(finding, title, text, _facts(entry), study.name, study.anchor)
 
 
