@@ -9,7 +9,7 @@ SUMMARY = {
     "predict": "prediction table and validated run.csv from a finished run",
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
-    "report": "leaderboards of all runs below a folder",
+    "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
     "prefetch": "fetch the weights that runs will need, where there is a network",
@@ -104,11 +104,14 @@ Killed at any moment, the same command goes on where it was.
 example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
 """,
     "report": """\
-usage: gansfp report [DIR] [members=true]
+usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]
 
-Reads every result below DIR (default: runs) and prints a leaderboard for each task.
-Works while runs are still going and after crashes. members=true also shows the runs that only
-vote in an ensemble.
+Reads every result below DIR (default: runs), prints a leaderboard for each task and writes
+DIR/report.html, one file that opens without a network. Works while runs are still going and after
+crashes. members=true also shows the runs that only vote in an ensemble; figures=true writes the
+curves as PNG and SVG into a folder figures/ beside the page.
+
+example: gansfp report runs/first
 """,
     "status": """\
 usage: gansfp status [DIR]
