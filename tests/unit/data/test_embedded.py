@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from toy import write_toy_membership
 
 from gansfp.data import embedded
 from gansfp.data.benchmark import load_benchmark
 from gansfp.data.decode import decode_image
-from gansfp.data.toy import write_toy_membership
 from gansfp.errors import UserError
 
 
