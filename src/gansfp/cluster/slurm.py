@@ -152,7 +152,8 @@ def submit(
         alike.setdefault(key, []).append(job)
     size = queue.largest_array()
     for (launch, code, need, over, follows), members in alike.items():
-        after = _dependency([known[name] for name in over if name in known], known.get(follows or ""))
+        there = [known[name] for name in over if name in known]
+        after = _dependency(there, known.get(follows or ""))
         for first in range(0, len(members), size):
             _submit_array(members[first : first + size], launch, code, need, request, after)
 
