@@ -89,6 +89,8 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
 
         worded = reword(error, command, overrides)
         if worded is None:
+            if sweep and jobs.all_failed:  # a search that has nothing to choose from
+                jobs.conclude()
             raise
         raise worded from error
     finally:

@@ -17,6 +17,7 @@ from gansfp.arguments import MULTIRUN
 from gansfp.errors import UserError, suggest
 from gansfp.jobs import distinct_names
 
+SEARCH = ("hydra/sweeper/optuna", "hydra/sweeper/sampler/tpe")  # they come with the plugin
 GROUP_VALUE = "Config group override must be"  # a ValueError of Hydra's own
 
 
@@ -110,6 +111,8 @@ def _unknown_option(error: Exception, text: str) -> str | None:
     options = [str(o) for o in (error.options or ())]
     if not options and group:
         options = _options(group)
+    if name in SEARCH:
+        return "hydra/sweeper=search: Optuna is not installed; pip install 'gansfp[optuna]'"
     listed = f" ({', '.join(options)})" if options else ""
     return f"{group}={option}: no such option{suggest(option, options)}{listed}"
 
