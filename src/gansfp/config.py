@@ -100,6 +100,7 @@ class Forge(Base):
     output: str = MISSING
     seed: int = 0
     worker: int | None = None
+    keep_networks: bool = False
     force: bool = False
 
 

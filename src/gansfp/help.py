@@ -93,6 +93,7 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
   benchmark=...      how many members, labelled, test and synthetic images
   bank=16            shadow generators on random halves of the patients (benchmark=bank)
   benchmark.train_on=outsiders benchmark.outsiders=N   null: the generator knows no member
+  keep_networks=true keep the trained weights in networks/, for gansfp attack and white-box methods
   card.kid=false     leave the quality of the synthetic images out of card.json
   -m worker=0,1,2    several processes share the generators of one forge
   output=DIR         where the benchmark is written (train/, test/, labels, card.json)
