@@ -16,7 +16,6 @@ from gansfp.forge.seeds import derive_seed
 from gansfp.runtime.files import read_json
 
 
-
 def test_a_kept_network_draws_the_benchmarks_samples(config, tmp_path):
     config.benchmark = {
         "_target_": "gansfp.forge.benchmarks.bank.ShadowBank", "generators": 2, "generated": 8,
