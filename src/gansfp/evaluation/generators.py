@@ -69,7 +69,7 @@ def share_of(
     """
     top, bottom = (np.asarray(one, np.float64) - chance for one in (values, ceiling))
     share = float(top.mean() / bottom.mean()) if bottom.mean() else float("nan")
-    if len(top) < 2 or np.isnan(share):
+    if len(top) < 2:
         return Interval(share, float("nan"), float("nan"))
     t = float(stats.t.ppf(0.5 + level / 2.0, len(top) - 1))
     (v11, v12), (_, v22) = np.cov(top, bottom) / len(top)

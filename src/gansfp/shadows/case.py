@@ -44,11 +44,17 @@ class Case:
     @cached_property
     def floor(self) -> float:
         """Smallest distance that counts."""
-        return floor_of(self.shadow[:, self.fitting, 0])
+        return floor_of(self.target[self.fitting, 0])
 
     @cached_property
     def scale(self) -> float:
-        """Median nearest distance to the shadow generators."""
+        """Median nearest distance to the shadow generators.
+
+        Raises:
+            ValueError: There is none.
+        """
+        if not len(self.shadow):
+            raise ValueError("there is no shadow generator")
         return max(float(np.median(self.shadow[:, self.fitting, 0])), self.floor)
 
     @cached_property

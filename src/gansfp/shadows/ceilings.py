@@ -74,8 +74,8 @@ class Networks:
         for name in names:
             if not (root / NETWORKS / f"{name}.safetensors").is_file():
                 raise UserError(
-                    f"{root / NETWORKS}: no network of {name}; ceilings need a bank that was forged "
-                    "with keep_networks=true, or set ceilings.enabled=false"
+                    f"{root / NETWORKS}: no network of {name}; ceilings need a bank forged with "
+                    "keep_networks=true; or set ceilings.enabled=false"
                 )
         return cls(root, names, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 

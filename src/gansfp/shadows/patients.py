@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from gansfp.evaluation.conformal import discover
 from gansfp.evaluation.intervals import Interval, wilson
 from gansfp.evaluation.measure import mean_by_group
 from gansfp.evaluation.multiplicity import benjamini_hochberg
-from gansfp.evaluation.ranking import auroc
+from gansfp.evaluation.ranking import auroc, midranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,20 +39,20 @@ def vulnerability(
         One row a patient, most exposed first: `group`, `images`, `inside` and `outside` (numbers
         of generators), `mean_inside`, `mean_outside`, `auroc` (over generators), `caught` and
         `accused` (shares of the generators inside, outside, at which the patient is called a
-        member), `p` (one-sided, Mann and Whitney, exact where there are no ties) and `q`
-        (Benjamini and Hochberg over patients). Scores are ranked among a generator's non-members
+        member), `p` (one-sided, `exact_rank_p`) and `q` (Benjamini and Hochberg over patients). Scores are ranked among a generator's non-members
         first, so that generators compare.
     """
     by_patient = mean_by_group(scores.T, table.groups).T
     known = mean_by_group(table.membership.T.astype(np.float64), table.groups).T > 0.5
-    names, images = np.unique(patients, return_counts=True)
+    _, first, images = np.unique(table.groups, return_index=True, return_counts=True)
+    names = patients[first]
     share = _above_outsiders(by_patient, known)
     rows = []
     for patient, name in enumerate(names):
         inside, outside = share[known[:, patient], patient], share[~known[:, patient], patient]
         both = min(len(inside), len(outside)) > 0
         truth = np.repeat([1, 0], [len(inside), len(outside)])
-        test = stats.mannwhitneyu(inside, outside, alternative="greater") if both else None
+        p = exact_rank_p(inside, outside) if both else 1.0
         rows.append(
             {
                 "group": name,
@@ -65,12 +64,31 @@ def vulnerability(
                 "auroc": auroc(truth, np.concatenate([inside, outside])) if both else np.nan,
                 "caught": float((inside > 1 - level).mean()) if len(inside) else np.nan,
                 "accused": float((outside > 1 - level).mean()) if len(outside) else np.nan,
-                "p": float(test.pvalue) if test is not None else 1.0,
+                "p": p,
             }
         )
     frame = pd.DataFrame(rows)
     frame["q"] = benjamini_hochberg(frame["p"].to_numpy())
     return frame.sort_values(["auroc", "caught", "group"], ascending=[False, False, True])
+
+
+def exact_rank_p(inside: Values, outside: Values) -> float:
+    """Ask whether values inside are larger: the exact p-value of Wilcoxon's rank sum, with ties.
+
+    The share of all ways to choose which values lie inside whose sum of mid-ranks is at least the
+    observed one; counted by adding one value after the other.
+
+    Args:
+        inside: Shape (a,).
+        outside: Shape (b,).
+    """
+    doubled = np.rint(2 * midranks(np.concatenate([inside, outside]))).astype(np.int64)
+    ways = np.zeros((len(inside) + 1, int(doubled.sum()) + 1))
+    ways[0, 0] = 1.0
+    for rank in doubled:
+        ways[1:, rank:] += ways[:-1, : ways.shape[1] - rank].copy()
+    of_size = ways[len(inside)]
+    return float(of_size[doubled[: len(inside)].sum() :].sum() / of_size.sum())
 
 
 def _above_outsiders(by_patient: Values, known: NDArray[np.bool_]) -> Values:
