@@ -39,8 +39,8 @@ def vulnerability(
         One row a patient, most exposed first: `group`, `images`, `inside` and `outside` (numbers
         of generators), `mean_inside`, `mean_outside`, `auroc` (over generators), `caught` and
         `accused` (shares of the generators inside, outside, at which the patient is called a
-        member), `p` (one-sided, `exact_rank_p`) and `q` (Benjamini and Hochberg over patients). Scores are ranked among a generator's non-members
-        first, so that generators compare.
+        member), `p` (one-sided, `exact_rank_p`) and `q` (Benjamini and Hochberg over patients).
+        Scores are ranked among a generator's non-members first, so that generators compare.
     """
     by_patient = mean_by_group(scores.T, table.groups).T
     known = mean_by_group(table.membership.T.astype(np.float64), table.groups).T > 0.5
