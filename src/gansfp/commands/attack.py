@@ -89,13 +89,17 @@ def _people(
     _write(folder / "patients.csv", exposed)
     audits = null_audits(table, scores, config.audits, config.q, seed=config.seed)
     _write(folder / "null_audits.csv", audits)
-    rate = alarm_rate(audits)
     log.info(
-        "%s: %d of %d patients exposed at false discovery rate 5 %%; %d of %d null audits flag "
-        "anyone (%.3f [%.3f, %.3f], clustered by generator)",
-        config.exposure, (exposed["q"] <= 0.05).sum(), len(exposed),
-        (audits["flagged"] > 0).sum(), len(audits), *rate,
+        "%s: %d of %d patients exposed at false discovery rate %g",
+        config.exposure, (exposed["q"] <= config.q).sum(), len(exposed), config.q,
     )  # fmt: skip
+    if (audits["fewest"] > audits["candidates"]).any():
+        log.info("null audits say nothing: so few patients could never be flagged at this rate")
+    else:
+        log.info(
+            "%d of %d null audits flag anyone (%.3f [%.3f, %.3f], clustered by generator)",
+            (audits["flagged"] > 0).sum(), len(audits), *alarm_rate(audits),
+        )  # fmt: skip
 
 
 def _ceilings(

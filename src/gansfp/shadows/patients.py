@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from gansfp.evaluation.conformal import discover
+from gansfp.evaluation.conformal import discover, fewest_calls
 from gansfp.evaluation.intervals import Interval, wilson
 from gansfp.evaluation.measure import mean_by_group
 from gansfp.evaluation.multiplicity import benjamini_hochberg
@@ -126,7 +126,7 @@ def null_audits(
 
     Returns:
         One row an audit: `generator`, `audit`, `candidates`, `known`, `members`, `flagged`,
-        `false`, `found`.
+        `false`, `found`, and `fewest`: so many must be flagged at once, if anyone is.
     """
     by_patient = mean_by_group(scores.T, table.groups).T
     inside = mean_by_group(table.membership.T.astype(np.float64), table.groups).T > 0.5
@@ -148,6 +148,7 @@ def null_audits(
                     "candidates": len(candidates),
                     "known": half,
                     "members": len(taken),
+                    "fewest": fewest_calls(len(candidates), half, q),
                     "flagged": int(called.sum()),
                     "false": int((called & ~used).sum()),
                     "found": int((called & used).sum()),

@@ -2,21 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from banks import halves
 
 from gansfp.forge.bank import Bank
-from gansfp.forge.plans import Deck
 from gansfp.shadows.table import BankTable
-
-
-def halves(generators, groups, seed):
-    """Membership of complementary halves of the patients, as the forge deals them."""
-    known = np.zeros((generators, len(groups)), dtype=bool)
-    rng = np.random.default_rng(seed)
-    for first in range(0, generators, 2):
-        deck = Deck(groups, rng)
-        known[first, deck.about(len(groups) // 2)] = True
-        known[first + 1, deck.rest()] = True
-    return known
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which candidates do the shadow generators know? Found by hash, and refused where it would tell."""
+"""Which candidates do the shadow generators know? By hash, and refused where it would tell."""
 
 from __future__ import annotations
 

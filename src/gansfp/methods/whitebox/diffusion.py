@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from gansfp.forge.ddpm import DDPM
 
 
+SECMI_KEPT = 0.8951
+"""abar at timestep 100 of the linear schedule (1e-4 to 0.02, 1,000 timesteps), as in the paper."""
+
+PIA_KEPT = 0.6563
+"""abar at timestep 200 of the same."""
+
+
 def predicted_noise(model: DDPM, noisy: Tensor, timestep: int) -> Tensor:
     """Predict the noise in images, also by a network that predicts v.
 
@@ -30,6 +37,22 @@ def predicted_noise(model: DDPM, noisy: Tensor, timestep: int) -> Tensor:
         return given
     kept = _kept(model, timestep)
     return kept.sqrt() * given + (1 - kept).sqrt() * noisy
+
+
+def timestep_at(model: DDPM, kept: float, multiple: int = 1) -> int:
+    """Find the timestep at which a share `kept` of an image's variance is left.
+
+    The papers name timesteps of a linear schedule; the same number of another schedule is another
+    amount of noise.
+
+    Args:
+        model: Its schedule.
+        kept: abar, such as `SECMI_KEPT`.
+        multiple: The timestep is a multiple of it, and one more multiple is in the schedule.
+    """
+    levels = model.diffusion.alphas_cumprod[: -multiple or None][::multiple]
+    nearest = int((levels - kept).abs()[1:].argmin()) + 1
+    return nearest * multiple
 
 
 @torch.no_grad()
@@ -64,23 +87,23 @@ def denoising_loss(
 
 
 @torch.no_grad()
-def secmi(model: DDPM, clean: Tensor, timestep: int = 100, interval: int = 10) -> Tensor:
+def secmi(model: DDPM, clean: Tensor, timestep: int | None = None, interval: int = 10) -> Tensor:
     """Squared error of one DDIM step forward and back at t: SecMI's statistic, its t-error.
 
     Duan, Kong, Wang, Shi and Xu, "Are Diffusion Models Vulnerable to Membership Inference
     Attacks?", ICML 2023: x_t is reached from the image by deterministic steps of `interval`
-    timesteps, x_{t + interval} by one more, and one step back gives the estimate of x_t. Defaults
-    of the paper, for 1,000 timesteps.
+    timesteps, x_{t + interval} by one more, and one step back gives the estimate of x_t.
 
     Args:
         model: Trained.
         clean: Images in [-1, 1], shape (B, 1, H, W).
-        timestep: t, a multiple of `interval`.
+        timestep: t, a multiple of `interval`; None: where as much noise is in x_t as in the paper.
         interval: Timesteps a step.
 
     Returns:
         Lower for members, shape (B,).
     """
+    timestep = timestep_at(model, SECMI_KEPT, interval) if timestep is None else timestep
     state = clean
     for now in range(0, timestep, interval):
         state = _ddim(model, state, now, now + interval)
@@ -91,7 +114,11 @@ def secmi(model: DDPM, clean: Tensor, timestep: int = 100, interval: int = 10) -
 
 @torch.no_grad()
 def pia(
-    model: DDPM, clean: Tensor, timestep: int = 200, power: int = 4, normalise: bool = False
+    model: DDPM,
+    clean: Tensor,
+    timestep: int | None = None,
+    power: int = 4,
+    normalise: bool = False,
 ) -> Tensor:
     """Difference between the noise seen in the image itself and after adding just that noise: PIA.
 
@@ -103,13 +130,14 @@ def pia(
     Args:
         model: Trained.
         clean: Images in [-1, 1], shape (B, 1, H, W).
-        timestep: t.
+        timestep: t; None: where as much noise is added as in the paper.
         power: p.
         normalise: PIAN.
 
     Returns:
         Lower for members, shape (B,).
     """
+    timestep = timestep_at(model, PIA_KEPT) if timestep is None else timestep
     first = predicted_noise(model, clean, 0)
     if normalise:
         size = first.abs().mean(dim=(1, 2, 3), keepdim=True)

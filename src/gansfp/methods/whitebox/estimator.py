@@ -66,7 +66,7 @@ class WhiteBoxEstimator(Estimator):
                 GAN.
             timesteps: `loss`: averaged over these; None: 50, 100, 200 and 400.
             draws: `loss`: noises a timestep.
-            timestep: `secmi`, `pia`, `pian`: t; None: 100, 200, 200, as in the papers.
+            timestep: `secmi`, `pia`, `pian`: t; None: as much noise as in the papers.
             interval: `secmi`: timesteps a step.
             steps: `inversion`: of Adam.
             restarts: `inversion`: starts.
@@ -104,8 +104,8 @@ class WhiteBoxEstimator(Estimator):
         """The largest timestep that the score asks the network for."""
         if self.score == "loss":
             return max(self.timesteps)
-        chosen = self.timestep or (100 if self.score == "secmi" else 200)
-        return chosen + (self.interval if self.score == "secmi" else 0)
+        further = self.interval if self.score == "secmi" else 0
+        return 0 if self.timestep is None else self.timestep + further
 
     def predict(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.float64]:
         """Score images; see `gansfp.methods.base.Estimator`."""
@@ -156,10 +156,10 @@ class WhiteBoxEstimator(Estimator):
         if self.score == "loss":
             found = -diffusion.denoising_loss(model, clean, self.timesteps, self.draws)
         elif self.score == "secmi":
-            found = -diffusion.secmi(model, clean, self.timestep or 100, self.interval)
+            found = -diffusion.secmi(model, clean, self.timestep, self.interval)
         elif self.score in ("pia", "pian"):
             normalise = self.score == "pian"
-            found = -diffusion.pia(model, clean, self.timestep or 200, normalise=normalise)
+            found = -diffusion.pia(model, clean, self.timestep, normalise=normalise)
         elif self.score == "discriminator":
             found = adversarial.discriminator_score(model, clean)
         else:
