@@ -13,8 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from banks import write_bank
 from hydra.core.plugins import Plugins
 from hydra.utils import get_class
 from planted import small_backbone
@@ -23,6 +25,7 @@ from small import small_model
 from gansfp import build, cli, config
 from gansfp.cluster import study
 from gansfp.cluster.slurm import Request
+from gansfp.data.benchmark import load_benchmark
 from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.evaluation import published
 from gansfp.features import backbones
@@ -38,6 +41,7 @@ EXPERIMENTS = sorted(
 SWEEPS = sorted(p.stem for p in (CONF / "sweep").glob("*.yaml"))
 README = CONF.parent / "README.md"
 CLUSTER = CONF.parent / "docs" / "cluster.md"
+BANK = CONF.parent / "docs" / "bank.md"
 FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
                "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
 
@@ -47,7 +51,10 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("toys")
     write_toy_membership(folder / "membership")
     write_toy_attribution(folder / "attribution")
-    return {task: folder / task for task in ("membership", "attribution")}
+    toys = load_benchmark("membership", folder / "membership", cache_dir=folder / "cache")
+    rows = np.concatenate([toys.candidates(part) for part in ("train", "test")])
+    write_bank(folder / "bank", toys.images(rows), toys.groups(rows).tolist())
+    return {name: folder / name for name in ("membership", "attribution", "bank")}
 
 
 @pytest.fixture
@@ -72,6 +79,8 @@ def test_an_experiment_takes_its_debug_step(
 ) -> None:  # fmt: skip
     words = ["train", f"experiment={experiment}", "debug=step", "evaluator.bootstrap=50",
              "evaluator.permutations=50", f"data.root={toys[task_of(experiment)]}"]  # fmt: skip
+    if "/shadow_" in experiment:
+        words.append(f"method.bank={toys['bank']}")
     if "autoencoder" in experiment:
         words.append("method.size=32")
     ensemble = "/method: ensemble" in (CONF / "experiment" / f"{experiment}.yaml").read_text()
@@ -149,7 +158,8 @@ def test_the_readmes_own_recipe_runs(
 
 def documented() -> list[str]:
     """Collect every gansfp command of the README, the help texts and the recipes' heads."""
-    text = README.read_text() + CLUSTER.read_text() + "".join(DETAILS.values())
+    text = "".join(page.read_text() for page in (README, CLUSTER, BANK))
+    text += "".join(DETAILS.values())
     text += "".join(p.read_text() for kind in ("*.yaml", "*.md") for p in CONF.rglob(kind))
     found = re.findall(r"(?:^|[$#:] |`)(gansfp [a-z]+ [^`\n#]*)", text, flags=re.MULTILINE)
     return sorted({line.strip() for line in found if "[" not in line and "..." not in line})
