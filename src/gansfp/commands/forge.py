@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from gansfp import build
 from gansfp.errors import UserError
+from gansfp.forge.again import compare, first_card, recipe
 from gansfp.forge.card import leak_facts, made_with, member_facts
 from gansfp.forge.networks import NETWORKS, write_network
 from gansfp.forge.seeds import derive_seed
@@ -46,6 +47,8 @@ def run(config: DictConfig) -> None:
     """
     settings.prepare()
     build.trust(config.trust)
+    first = first_card(config.again) if config.again else None
+    config = recipe(config, first) if first else config
     build.check_targets(config)
     plain: RealImages = build.instantiate(config.source).read()
     benchmark: ForgedBenchmark = build.instantiate(config.benchmark)
@@ -65,6 +68,9 @@ def run(config: DictConfig) -> None:
     for plan in plans:
         forge.generate(plan)
     forge.write()
+    if first and space.is_finished:
+        for line in compare(first, read_json(space.output / CARD)):
+            log.info("again: %s", line)
 
 
 @dataclass(frozen=True)
