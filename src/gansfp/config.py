@@ -98,9 +98,28 @@ class Forge(Base):
     trainer: Any = None
     callbacks: Any = None
     output: str = MISSING
+    again: str | None = None
     seed: int = 0
     worker: int | None = None
+    keep_networks: bool = False
     force: bool = False
+
+
+@dataclass
+class Attack(Base):
+    """`gansfp attack`."""
+
+    bank: str = MISSING
+    attacks: list[str] = field(default_factory=list)
+    representation: Any = None
+    k: int = 1
+    labelled: float = 0.3
+    exposure: str = MISSING
+    audits: int = 10
+    q: float = 0.05
+    ceilings: Any = None
+    seed: int = 0
+    output: str = MISSING
 
 
 @dataclass
@@ -109,6 +128,8 @@ class Report(Base):
 
     dir: str = "runs"
     members: bool = False
+    output: str | None = None
+    figures: bool = False
 
 
 @dataclass
@@ -152,6 +173,7 @@ SCHEMAS: dict[str, type[Base]] = {
     "predict": Predict,
     "score": Score,
     "forge": Forge,
+    "attack": Attack,
     "report": Report,
     "probe": Probe,
     "status": Status,
@@ -193,6 +215,8 @@ def _require(config: DictConfig, *, needs_data: bool) -> None:
             f"data.root={EMBEDDED}membership/ddpm_long, which comes with gansfp"
         )
     missing = list(_missing(config, ""))
+    if config.get("again"):  # the card names the source
+        missing = [key for key in missing if not key.startswith("source.")]
     if missing:
         raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
     for key in places if needs_data else ():
