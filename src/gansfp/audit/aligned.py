@@ -80,9 +80,12 @@ def aligned_neighbours(
     ]
     candidates = np.concatenate(found, axis=1)
     distance = np.empty(candidates.shape)
+    shift = min(shift, (_side(queries) - 1) // 2)
+    norms = _window_norms(references, shift)
     for start in range(0, len(queries), _CHUNK):
         rows = slice(start, start + _CHUNK)
-        distance[rows] = _aligned(queries[rows], references[candidates[rows]], shift, device)
+        part = candidates[rows]
+        distance[rows] = _aligned(queries[rows], references[part], norms[part], shift, device)
     return _first(distance, candidates, k)
 
 
@@ -108,33 +111,60 @@ def _first(distance: Distances, index: Indices, k: int) -> tuple[Distances, Indi
     return np.take_along_axis(distance, order, 1), np.take_along_axis(index, order, 1)
 
 
-def _aligned(queries: Vectors, candidates: Any, shift: int, device: str) -> Distances:
-    """Distance of each query (b, D) to its candidates (b, c, D) at the best shift, shape (b, c)."""
-    side = _side(queries)
-    shift = min(shift, (side - 1) // 2)
+def _aligned(
+    queries: Vectors, candidates: Any, norms: NDArray[np.float32], shift: int, device: str
+) -> Distances:
+    """Distance of each query to its candidates at the best shift.
+
+    Args:
+        queries: Shape (b, D).
+        candidates: Shape (b, c, D).
+        norms: Of the windows of each candidate, shape (b, c, shifts).
+        shift: Largest shift.
+        device: Where the product runs.
+
+    Returns:
+        Shape (b, c).
+    """
+    side, moves = _side(queries), range(2 * shift + 1)
     inner = side - 2 * shift
-    middle = torch.from_numpy(queries).to(device).view(-1, side, side)
-    middle = middle[:, shift : shift + inner, shift : shift + inner].double().flatten(1)
-    middle = _unit(middle - middle.mean(1, keepdim=True))
-    images = torch.from_numpy(candidates).to(device).view(*candidates.shape[:2], side, side)
-    best = torch.full(candidates.shape[:2], -1.0, dtype=torch.float64, device=device)
-    total, square = _window_sums(images.double(), inner)
-    for row in range(2 * shift + 1):
-        for column in range(2 * shift + 1):
-            window = images[:, :, row : row + inner, column : column + inner].flatten(2)
-            # The middle has mean 0: that of the window falls out of the product.
-            product = torch.einsum("bd,bcd->bc", middle.float(), window).double()
-            spread = square[:, :, row, column] - total[:, :, row, column].square() / inner**2
-            norm = spread.clamp_min(0).sqrt()
-            ncc = torch.where(norm > _FLAT, product / norm.clamp_min(_FLAT), 0.0)
-            best = torch.maximum(best, ncc)
-    return np.asarray((2 - 2 * best.clamp(-1, 1)).clamp_min(0).sqrt().cpu().numpy())
+    images = torch.from_numpy(queries).to(device).view(-1, side, side)
+    middle = images[:, shift : shift + inner, shift : shift + inner].flatten(1)
+    middle = _unit(middle - middle.mean(1, keepdim=True)).view(-1, inner, inner)
+    # One product with the middle laid over every place is faster than cutting every window out.
+    laid = torch.zeros((len(queries), len(moves) ** 2, side, side), device=device)
+    for row in moves:
+        for column in moves:
+            place = laid[:, row * len(moves) + column]
+            place[:, row : row + inner, column : column + inner] = middle
+    others = torch.from_numpy(candidates).to(device)
+    # The middle has mean 0: the mean of the window falls out of the product.
+    product = torch.bmm(others, laid.flatten(2).transpose(1, 2))
+    norm = torch.from_numpy(norms).to(device)
+    ncc = torch.where(norm > _FLAT, product / norm.clamp_min(_FLAT), 0.0)
+    best = ncc.amax(dim=2).double().clamp(-1, 1)
+    return np.asarray((2 - 2 * best).sqrt().cpu().numpy())
 
 
-def _window_sums(images: torch.Tensor, inner: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sum and sum of squares of every window, each (b, c, 2 shift + 1, 2 shift + 1)."""
-    sums = [F.avg_pool2d(values, inner, stride=1) * inner**2 for values in (images, images**2)]
-    return sums[0], sums[1]
+def _window_norms(vectors: Vectors, shift: int) -> NDArray[np.float32]:
+    """Norm of every window of an image about its own mean, shape (n, (2 shift + 1)^2)."""
+    side = _side(vectors)
+    inner = side - 2 * shift
+    norms = np.empty((len(vectors), (2 * shift + 1) ** 2), np.float32)
+    for start in range(0, len(vectors), _CHUNK):
+        images = torch.from_numpy(vectors[start : start + _CHUNK]).double().view(-1, side, side)
+        total, square = (_window_sums(values, inner) for values in (images, images**2))
+        spread = (square - total.square() / inner**2).clamp_min(0).sqrt()
+        norms[start : start + _CHUNK] = spread.flatten(1).numpy()
+    return norms
+
+
+def _window_sums(images: torch.Tensor, inner: int) -> torch.Tensor:
+    """Sum of every window of side `inner`, shape (n, places, places), from a summed-area table."""
+    places = images.shape[-1] - inner + 1
+    table = F.pad(images.cumsum(-1).cumsum(-2), (1, 0, 1, 0))
+    rows = table[:, inner:] - table[:, :places]
+    return rows[:, :, inner:] - rows[:, :, :places]
 
 
 def _unit(rows: torch.Tensor) -> torch.Tensor:
