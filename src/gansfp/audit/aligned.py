@@ -31,7 +31,7 @@ _FLAT = 1e-4
 
 
 def fine(images: NDArray[np.uint8]) -> Vectors:
-    """Standardise images of at most 64 pixels a side: float32, unit norm, shape (N, side * side)."""
+    """Standardise images, averaged down to at most 64 pixels a side: unit norm, float32 (N, D)."""
     return NCC(min(SIDE, *images.shape[1:])).encode(images)
 
 
@@ -72,7 +72,7 @@ def aligned_neighbours(
     Returns:
         Distances, float64, shape (n, k), ascending; and reference indices, shape (n, k).
     """
-    allowed = _allowed(exclude, len(queries), len(references))
+    allowed = _allowed(exclude, len(references))
     count = max(k, min(CANDIDATES, allowed))
     found = [
         nearest(left, right, count, exclude, device=device)[1]
@@ -89,13 +89,14 @@ def aligned_neighbours(
     return _first(distance, candidates, k)
 
 
-def _allowed(exclude: Exclusion | None, n: int, m: int) -> int:
+def _allowed(exclude: Exclusion | None, m: int) -> int:
     """Count the references that every query may be compared with, at the least."""
     if exclude is None:
         return m
     left, right = exclude.codes()
     counts = np.bincount(right, minlength=int(max(left.max(initial=0), right.max(initial=0))) + 1)
-    return int(m - counts[left].max(initial=0)) if n else m
+    own = int(counts[left].max(initial=0))
+    return m - own
 
 
 def _first(distance: Distances, index: Indices, k: int) -> tuple[Distances, Indices]:

@@ -3,8 +3,8 @@
 For an image x and a view v (a way of comparing), let d be the distance to the nearest synthetic
 image and e_1, e_5 those to the first and fifth neighbour among all real images, used or not, of
 other patients. An image in a dense region is near to everything. What is left of log d after what
-log e_1 and log e_5 predict is therefore the evidence, and the score is its mean over the views, each
-divided by its spread:
+log e_1 and log e_5 predict is therefore the evidence, and the score is its mean over the views,
+each divided by its spread:
 
     r_v(x) = log d - b_1 log e_1 - b_5 log e_5,   score(x) = mean_v (median r_v - r_v(x)) / spread_v
 
@@ -69,7 +69,7 @@ class Scale:
         return np.asarray(((self.median - closest + self.expected) / self.spread).mean(axis=1))
 
     def least(self, score: float) -> Values:
-        """log d of every view at which an image has this score, shape (n, views)."""
+        """Give log d of every view at which an image has this score, shape (n, views)."""
         return self.expected + self.median - score * self.spread
 
 
@@ -125,12 +125,12 @@ class Attack:
         ]
 
     def closest(self, queries: Sequence[Vectors], references: Sequence[Vectors]) -> Values:
-        """log distance to the nearest reference, shape (n, views)."""
+        """Find the log distance to the nearest reference, shape (n, views)."""
         found = self.neighbours(queries, references)
         return np.stack([log_distance(distance[:, 0]) for distance, _ in found], axis=1)
 
     def local(self, pool: Sequence[Vectors], groups: NDArray[Any]) -> Values:
-        """log distances of every real image to its neighbours of other groups.
+        """Find the log distances of every real image to its neighbours of other groups.
 
         Args:
             pool: Real images, used and not, as `encode` gives them.

@@ -12,8 +12,8 @@ from gansfp.audit.canaries import canary_facts
 from gansfp.audit.describing import describe
 from gansfp.audit.examination import Examination, Findings, nearest_pairs
 from gansfp.audit.filtering import Filtered, filter_set
-from gansfp.audit.planted import planted_power
 from gansfp.audit.planning import plan_release
+from gansfp.audit.planted import planted_power
 from gansfp.errors import UserError
 from gansfp.evaluation.blind import blind_features, cross_scores
 from gansfp.evaluation.intervals import Interval, delong
@@ -175,7 +175,7 @@ class _Work:
         }
 
     def _exposed(self, found: Findings) -> list[dict[str, Any]]:
-        """Name the exposed patients, those that stand out most first, each with its nearest copy."""
+        """Name the exposed patients, clearest first, each with its nearest synthetic image."""
         examination, exposure = self.examination, found.exposure
         units = np.flatnonzero(examination.units.labels == 1)
         order = np.lexsort((-found.score[units], exposure.p))

@@ -60,7 +60,7 @@ class Examination:
         return cls(attack, pool, synthetic, groups, labels, local, units, seed)
 
     def closest(self, rows: NDArray[np.int64] | None = None) -> Values:
-        """log distance of the pool to the nearest synthetic image of `rows`, shape (n, views)."""
+        """Find log distances of the pool to the nearest image of `rows`, shape (n, views)."""
         kept = self.synthetic if rows is None else [vectors[rows] for vectors in self.synthetic]
         return self.attack.closest(self.pool, kept)
 
@@ -128,7 +128,7 @@ def nearest_pairs(examination: Examination, rows: NDArray[np.int64]) -> list[tup
 
 
 def with_copies(examination: Examination, closest: Values, copies: Sequence[Vectors]) -> Values:
-    """log distances as they would be with further synthetic images, shape (n, views).
+    """Find the log distances as they would be with further synthetic images, shape (n, views).
 
     Args:
         examination: The pool.

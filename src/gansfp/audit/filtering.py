@@ -1,4 +1,4 @@
-"""Which synthetic images not to release, and an audit of the rest by non-members not used for that."""
+"""Which synthetic images not to release, and an audit of the rest by other non-members."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exposure against how much is released, filtered or not, and against how many patients are asked."""
+"""Exposure of smaller releases, filtered or not, and of fewer patients."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def plan_release(
         features: Which view holds features for the kernel inception distance; None: it is left out.
 
     Returns:
-        A row for each release: `released` images, whether `filtered`, `patients` asked about, `auroc`,
-        `p` of the set (medians over draws), `called` (mean over draws), `share` (median of the lower
-        ends), `kid` to the non-members, `draws`.
+        A row for each release: `released` images, whether `filtered`, `patients` asked about,
+        `auroc` and `p` of the set (medians over draws), `called` (mean over draws), `share` (median
+        of the lower ends), `kid` to the non-members, `draws`.
     """
     everything = np.ones(len(examination.synthetic[0]), dtype=bool)
     rows = []
@@ -61,7 +61,7 @@ def _by_size(
     filtered: bool,
 ) -> list[dict[str, Any]]:
     rng = np.random.default_rng([examination.seed, 2])
-    blocks = [part for part in np.array_split(rng.permutation(np.flatnonzero(mask)), BLOCKS)]
+    blocks = np.array_split(rng.permutation(np.flatnonzero(mask)), BLOCKS)
     blocks = [part for part in blocks if len(part)]
     near = [examination.closest(part) for part in blocks]
     rows = []
@@ -123,7 +123,7 @@ def _kid(
     others = np.flatnonzero(examination.labels == 0)
     if features is None or min(len(released), len(others)) < 2:
         return None
-    synthetic: Values = examination.synthetic[features][released[:KID_IMAGES]]
+    synthetic = examination.synthetic[features][released[:KID_IMAGES]]
     return kernel_distance(synthetic, examination.pool[features][others[:KID_IMAGES]])
 
 

@@ -1,4 +1,4 @@
-"""The images of an audit: real ones that were used, synthetic ones, real ones that were not used."""
+"""The images of an audit: real ones that were used, synthetic ones, real ones not used."""
 
 from __future__ import annotations
 

@@ -141,4 +141,4 @@ def build_view(name: str, backbone: BackboneSpec, shift: int, device: str) -> Vi
 
 def _unit(vectors: Vectors) -> Vectors:
     norm = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norm, np.finfo(np.float32).tiny)
+    return np.asarray(vectors / np.maximum(norm, np.finfo(np.float32).tiny))

@@ -13,12 +13,14 @@ from rich.console import Console
 
 from gansfp import build
 from gansfp.audit.auditing import Audited, Options, audit
+from gansfp.audit.page import build_page
 from gansfp.audit.sets import NONMEMBERS, REAL, SYNTHETIC, AuditSets, read_marked, read_sets
 from gansfp.audit.summary import summarise
 from gansfp.data.writing import write_csv
 from gansfp.runtime import settings
 from gansfp.runtime.files import read_json, write_json
 from gansfp.runtime.progress import write_progress
+from gansfp.runtime.provenance import command_line
 from gansfp.runtime.run import Run, config_hash, open_run
 from gansfp.tables import write_table
 
@@ -100,6 +102,9 @@ def _write(folder: Path, config: DictConfig, sets: AuditSets, done: Audited) -> 
     if done.kept is not None:
         kept = [(sets.synthetic.names[row],) for row in np.flatnonzero(done.kept)]
         write_csv(folder / KEPT, ("file",), kept)
+    shown = sets if config.pictures else None
+    page = build_page(done.facts, done.image_score, sets.labels, shown, command_line())
+    page.write(folder / PAGE)
     write_json(folder / RESULT, done.facts)
 
 
