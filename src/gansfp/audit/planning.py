@@ -18,9 +18,9 @@ BLOCKS = 16
 """The synthetic set is cut at random into so many parts; a smaller release is some of them."""
 
 RELEASED = (1, 2, 4, 8, 16)
-REPEATS = 5
+REPEATS = 3
 PATIENTS = (0.25, 0.5)
-PERMUTATIONS = 1000
+PERMUTATIONS = 500
 KID_IMAGES = 2000
 """Images of either side that KID is measured on, at most."""
 
