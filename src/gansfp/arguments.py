@@ -16,7 +16,7 @@ PATH_KEYS = frozenset(
         "data.folds_file", "data.pseudo_labels", "real", "synthetic", "nonmembers", "canaries",
         "truth", "submission",
         "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",
-        "paths.runs", "method.runs",
+        "paths.runs", "method.runs", "again",
     }
 )  # fmt: skip
 

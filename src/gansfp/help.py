@@ -95,6 +95,7 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
   bank=16            shadow generators on random halves of the patients (benchmark=bank)
   benchmark.train_on=outsiders benchmark.outsiders=N   null: the generator knows no member
   card.kid=false     leave the quality of the synthetic images out of card.json
+  again=DIR          what the card.json of a benchmark says, once more; also embedded:...
   -m worker=0,1,2    several processes share the generators of one forge
   output=DIR         where the benchmark is written (train/, test/, labels, card.json)
   trainer.accelerator=gpu trainer.precision=bf16-mixed   on a GPU

@@ -86,6 +86,7 @@ def config(patients, tmp_path):
                 }
             },
             "output": str(tmp_path / "forged"),
+            "again": None,
             "seed": 0,
             "force": False,
             "worker": None,
