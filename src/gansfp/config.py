@@ -135,6 +135,8 @@ class Report(Base):
 
     dir: str = "runs"
     members: bool = False
+    output: str | None = None
+    figures: bool = False
 
 
 @dataclass

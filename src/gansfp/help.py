@@ -10,7 +10,7 @@ SUMMARY = {
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
     "audit": "which patients does a synthetic set give away, with error rates",
-    "report": "leaderboards of all runs below a folder",
+    "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
     "prefetch": "fetch the weights that runs will need, where there is a network",
@@ -126,11 +126,14 @@ Writes audit.json, audit.html and scores.parquet into runs/audit. Nothing leaves
 example: gansfp audit real=~/ct/used synthetic=~/ct/generated nonmembers=~/ct/not_used
 """,
     "report": """\
-usage: gansfp report [DIR] [members=true]
+usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]
 
-Reads every result below DIR (default: runs) and prints a leaderboard for each task.
-Works while runs are still going and after crashes. members=true also shows the runs that only
-vote in an ensemble.
+Reads every result below DIR (default: runs), prints a leaderboard for each task and writes
+DIR/report.html, one file that opens without a network. Works while runs are still going and after
+crashes. members=true also shows the runs that only vote in an ensemble; figures=true writes the
+curves as PNG and SVG into a folder figures/ beside the page.
+
+example: gansfp report runs/first
 """,
     "status": """\
 usage: gansfp status [DIR]

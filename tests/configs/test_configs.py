@@ -148,8 +148,9 @@ def test_the_readmes_own_recipe_runs(
 
 
 def documented() -> list[str]:
-    """Collect every gansfp command of the README, the help texts and the recipes' heads."""
-    text = README.read_text() + CLUSTER.read_text() + "".join(DETAILS.values())
+    """Collect every gansfp command of the README, docs/, the help texts and the recipes' heads."""
+    text = README.read_text() + "".join(DETAILS.values())
+    text += "".join(page.read_text() for page in sorted(CLUSTER.parent.glob("*.md")))
     text += "".join(p.read_text() for kind in ("*.yaml", "*.md") for p in CONF.rglob(kind))
     found = re.findall(r"(?:^|[$#:] |`)(gansfp [a-z]+ [^`\n#]*)", text, flags=re.MULTILINE)
     return sorted({line.strip() for line in found if "[" not in line and "..." not in line})

@@ -112,6 +112,8 @@ def _name(entry: Entry) -> Cell:
     notes = [entry.row["changes"]] if entry.row["changes"] else []
     if int(entry.row["seeds"]) > 1:
         notes.append(f"{int(entry.row['seeds'])} seeds")
+    if entry.is_invalid:
+        notes.append(str(entry.row["invalid_reason"]))
     return Cell(f"{entry.row['experiment']}{star}", note=" · ".join(notes), link=entry.key)
 
 
@@ -128,8 +130,8 @@ def _p(entry: Entry) -> Cell:
     single = entry.number("p")
     if single is None:
         return Cell("")
-    corrected = f"corrected {p_text(entry.p)}" if entry.tests > 1 and entry.p is not None else ""
-    return Cell(p_text(single).removesuffix(" or less"), sort=single, note=corrected)
+    corrected = f"corr. {p_text(entry.p)}" if entry.tests > 1 and entry.p is not None else ""
+    return Cell(p_text(single), sort=single, note=corrected)
 
 
 def controls_cell(entry: Entry) -> Cell:
@@ -137,5 +139,5 @@ def controls_cell(entry: Entry) -> Cell:
     if entry.row["valid"] is None:
         return Cell("not run")
     if entry.is_invalid:
-        return Cell("INVALID", note=str(entry.row["invalid_reason"] or ""), finding="invalid")
+        return Cell("INVALID", finding="invalid")
     return Cell("valid", finding="clear")

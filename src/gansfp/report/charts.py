@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,7 @@ def roc_figure(entries: Sequence[Entry], title: str = "Who is told from whom") -
         if len(series) < STYLES and evidence is not None and _has_both(evidence):
             assert evidence.truth is not None
             fpr, tpr = roc_curve(evidence.truth, evidence.score())
-            series.append(Series(entry.name, fpr.tolist(), tpr.tolist(), "steps"))
+            series.append(Series(entry.name, fpr.tolist(), tpr.tolist()))
     if not series:
         return None
     plot = Plot(
@@ -65,7 +66,7 @@ def score_figure(entry: Entry) -> Figure | None:
         low, high = low - 0.5, high + 0.5
     edges = np.linspace(low, high, BARS + 1)
     series = [
-        Series(name, edges.tolist(), _shares(scores, edges), "bars")
+        Series(name, edges.tolist(), _shares(scores, edges), _kind(name))
         for name, scores in roles.items()
         if len(scores)
     ]
@@ -107,6 +108,10 @@ def _roles(evidence: Evidence) -> dict[str, np.ndarray]:
             rows = known["label"] == side
             roles[f"labelled, {SIDES[side]}"] = known.loc[rows, "score"].to_numpy(np.float64)
     return roles
+
+
+def _kind(role: str) -> Literal["bars", "outline"]:
+    return "outline" if role.startswith("labelled") else "bars"
 
 
 def _shares(values: np.ndarray, edges: np.ndarray) -> list[float]:

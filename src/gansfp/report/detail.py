@@ -35,9 +35,10 @@ def run_details(entry: Entry) -> Details:
     """Fold everything about a row of the leaderboard, charts of its first seed."""
     parts: list[Part] = [Facts(_facts(entry))]
     note = entry.result.get("note")
-    said = [text for text in (note, entry.result.get("orientation")) if text]
+    sign = entry.result.get("orientation")
+    said = [*([str(note)] if note else []), *([f"Sign of the score: {sign}"] if sign else [])]
     if said:
-        parts.append(Prose([str(text) for text in said]))
+        parts.append(Prose(said))
     drawn = [
         charts.roc_figure([entry], "ROC curve"),
         charts.score_figure(entry),

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PAIRS = 6
 PATIENTS = 200
-PATIENTS_SHOWN = 15
+PATIENTS_SHOWN = 10
 _OF_BENCHMARK = ("root", "train_dir", "test_dir", "groups", "resize", "bits16", "cache_dir")
 
 
@@ -148,22 +148,22 @@ def patients(entry: Entry) -> Table | None:
     ranked: list[dict[str, Any]] = by_patient.reset_index().head(PATIENTS).to_dict("records")  # type: ignore[assignment]
     rows = [_patient(rank, one) for rank, one in enumerate(ranked, start=1)]
     columns = (
-        Column("Rank", True), Column("Patient"), Column("Images", True),
+        Column("Patient"), Column("Rank", True), Column("Images", True),
         Column("Score", True, "Mean over the patient's test images; higher: more probably used."),
         Column("Called used", True), Column("Truth"),
     )  # fmt: skip
     cut = f" The first {PATIENTS} of {len(by_patient)}." if len(by_patient) > PATIENTS else ""
     return Table(
         f"Patients by mean score of {entry.name}", columns, rows, filterable=True,
-        note=f"Patients of the test images.{cut}", limit=PATIENTS_SHOWN,
+        note=f"Patients of the test images.{cut}", limit=PATIENTS_SHOWN, narrow=True,
     )  # fmt: skip
 
 
 def _patient(rank: int, one: dict[str, Any]) -> Row:
     called = f"{one['called']} of {one['n']}"
     return Row((
-        cell(float(rank), ".0f"),
         Cell(str(one["group"]), code=True),
+        cell(float(rank), ".0f"),
         cell(float(one["n"]), ".0f"),
         cell(float(one["score"]), ".4g"),
         Cell(called, sort=float(one["called"] / one["n"])),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from gansfp.evaluation.evidence import read_evidence
-from gansfp.evaluation.fingerprint import compare_sets
+from gansfp.evaluation.fingerprint import TwoSets, compare_sets
 from gansfp.report.parts import Cell, Column, Row, Table, cell, interval_cell
 from gansfp.report.study import Entry, Study
 from gansfp.runtime.run import OUTSIDE_THE_HASH, Run
@@ -25,19 +26,56 @@ WORDS = {
 }
 
 
-def content_or_fingerprint(studies: Sequence[Study]) -> Table | None:
-    """Compare runs that differ only in the test images.
+@dataclass(frozen=True)
+class Compared:
+    """A method on two test sets.
 
-    Returns:
-        None where no method was asked about the test images of two sets of generators.
+    Attributes:
+        name: The method.
+        own_key: Id of the entry on images of the generators that it learnt from.
+        other_key: Id of the entry on images of others.
+        note: Numbers of images.
+        sets: The comparison.
     """
-    rows = []
+
+    name: str
+    own_key: str
+    other_key: str
+    note: str
+    sets: TwoSets
+
+
+def compared(studies: Sequence[Study]) -> list[Compared]:
+    """Find the runs that differ only in the test images, and compare each with that on `test/`."""
+    found = []
     for runs in _pairs(studies):
         own = runs.get(OWN)
         for name, other in sorted(runs.items()):
             if own is not None and name != OWN:
-                rows.append(_row(own, other, name))
-    if not rows:
+                found.append(_compared(own, other, name))
+    return found
+
+
+def remarks(pairs: Sequence[Compared]) -> dict[str, str]:
+    """Word what each entry knows, by its id."""
+    said = {}
+    for pair in pairs:
+        sets = pair.sets
+        so = f" So it knows {WORDS[sets.knows]}." if sets.knows != "neither" else ""
+        said[pair.own_key] = (
+            f" Of images of other generators, trained on the same patients, it names "
+            f"{100 * sets.other.value:.0f} in 100.{so}"
+        )
+        said[pair.other_key] = (
+            " These images come from generators that it never saw, trained on the same patients; "
+            f"of its own generators' images it names {100 * sets.own.value:.0f} in 100.{so}"
+        )
+    return said
+
+
+def content_or_fingerprint(pairs: Sequence[Compared]) -> Table | None:
+    """Lay the comparisons out; None where there is none."""
+    if not pairs:
         return None
     columns = (
         Column("Method"),
@@ -53,7 +91,7 @@ def content_or_fingerprint(studies: Sequence[Study]) -> Table | None:
     return Table(
         "The same method on images of generators that it learnt from, and of others",
         columns,
-        rows,
+        [_row(pair) for pair in pairs],
         note="A method that knows the patients is as good on images of other generators of the "
         "same patients. One that knows the generator's hand is at chance there (the dashed line)."
         " Intervals of 95 %; nothing corrects for the number of rows.",
@@ -99,17 +137,18 @@ def _counted(entry: Entry, folder: Path) -> tuple[str, str, _Right] | None:
     return key, name, (title, entry.key, right, len(evidence.test), len(evidence.classes))
 
 
-def _row(own: _Right, other: _Right, name: str) -> Row:
-    chance = 1 / own[4]
-    found = compare_sets(own[2:4], other[2:4], chance)
-    scale, loss_scale = (0.0, 1.0), (-0.5, 0.5)
-    return Row(
-        (
-            Cell(own[0], note=f"{own[3]} images, and {other[3]} of {name}", link=own[1]),
-            interval_cell(*found.own, scale, chance),
-            interval_cell(*found.other, scale, chance),
-            interval_cell(*found.loss, loss_scale, 0.0),
-            cell(WORDS[found.knows]),
-        ),
-        own[1],
+def _compared(own: _Right, other: _Right, name: str) -> Compared:
+    note = f"{own[3]} images, and {other[3]} of {name}"
+    return Compared(own[0], own[1], other[1], note, compare_sets(own[2:4], other[2:4], 1 / own[4]))
+
+
+def _row(pair: Compared) -> Row:
+    sets, scale, loss_scale = pair.sets, (0.0, 1.0), (-0.5, 0.5)
+    cells = (
+        Cell(pair.name, note=pair.note, link=pair.own_key),
+        interval_cell(*sets.own, scale, sets.chance),
+        interval_cell(*sets.other, scale, sets.chance),
+        interval_cell(*sets.loss, loss_scale, 0.0),
+        cell(WORDS[sets.knows]),
     )
+    return Row(cells, pair.own_key)

@@ -13,7 +13,7 @@ from gansfp.report import charts
 from gansfp.report.board import board
 from gansfp.report.detail import run_details
 from gansfp.report.exposed import PAIRS, exposed, patients
-from gansfp.report.knows import content_or_fingerprint
+from gansfp.report.knows import Compared, compared, content_or_fingerprint, remarks
 from gansfp.report.parts import Columns, Page, Part, Section
 from gansfp.report.study import Study, studies
 from gansfp.report.verdict import judged, lead, limits, verdict
@@ -36,26 +36,27 @@ def build(frame: pd.DataFrame, folder: Path) -> Page:
         folder: Where the runs are, for the foot of the page.
     """
     found = studies(frame)
-    answers = [(study, verdict(study)) for study in found]
+    pairs = compared(found)
+    answers = [(study, verdict(study, remarks(pairs))) for study in found]
     answers.sort(key=lambda pair: (pair[0].task != "membership", ORDER.index(pair[1].finding)))
     return Page(
         title=QUESTION,
         lead=lead(answers),
         verdicts=[callout for _, callout in answers],
-        sections=[part for part in _sections([study for study, _ in answers]) if part.parts],
+        sections=[part for part in _sections([study for study, _ in answers], pairs) if part.parts],
         foot=_foot(frame, folder),
         aside=limits(),
     )
 
 
-def _sections(found: Sequence[Study]) -> list[Section]:
+def _sections(found: Sequence[Study], sets: Sequence[Compared]) -> list[Section]:
     boards = [
         board(task, [study for study in found if study.task == task])
         for task in ("membership", "attribution")
         if any(study.task == task for study in found)
     ]
     members = [study for study in found if study.task == "membership"]
-    knows = content_or_fingerprint(found)
+    knows = content_or_fingerprint(sets)
     pairs = max(1, min(PAIRS, PICTURES // max(len(members), 1)))
     return [
         Section("Leaderboard", boards, "leaderboard",

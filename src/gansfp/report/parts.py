@@ -242,6 +242,7 @@ class Table(Part):
         hideable: Rows that belong to a run have a button that hides the run.
         note: Below the table.
         limit: Rows shown before "show all"; 0: all.
+        narrow: As wide as a paragraph, for tables of few short columns.
     """
 
     caption: str
@@ -251,6 +252,7 @@ class Table(Part):
     hideable: bool = False
     note: str = ""
     limit: int = 0
+    narrow: bool = False
     template: ClassVar[str] = "table.html"
 
     def __post_init__(self) -> None:

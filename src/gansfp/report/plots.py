@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, pairwise
 from typing import Any, Literal
 
 from markupsafe import Markup
 
 from gansfp.report.render import render
 
-Kind = Literal["line", "steps", "points", "bars"]
+Kind = Literal["line", "steps", "points", "bars", "outline"]
+HISTOGRAMS = ("bars", "outline")
 WIDTH, HEIGHT = 420.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 60.0, 20.0, 12.0, 44.0
 STYLES = 6
@@ -47,7 +49,8 @@ class Series:
         name: In the legend; empty: not there.
         x: Shape (n,); edges of the bars, shape (n + 1,).
         y: Shape (n,).
-        kind: `line`, `steps` (a staircase), `points`, or `bars` (a histogram).
+        kind: `line`, `steps` (a staircase), `points`, `bars` (a histogram), or `outline` (one
+            that is not filled).
         low: Lower ends of the intervals of points, shape (n,); empty: none.
         high: Upper ends, shape (n,).
         reference: A thin grey dashed line, such as chance.
@@ -169,7 +172,7 @@ def _drawn(one: Series, style: str, x: _Scale, y: _Scale) -> dict[str, Any]:
     base = y(max(y.low, 0.0)) if y.low <= 0 <= y.high else y(y.low)
     points = [
         (round(x(a), 1), round(y(b), 1))
-        for a, b in zip(one.x, one.y, strict=one.kind != "bars")
+        for a, b in zip(one.x, one.y, strict=one.kind not in HISTOGRAMS)
         if math.isfinite(a) and math.isfinite(b)
     ]
     if one.kind == "points":
@@ -177,26 +180,33 @@ def _drawn(one: Series, style: str, x: _Scale, y: _Scale) -> dict[str, Any]:
         highs = [round(y(value), 1) for value in one.high]
         bars = zip((a for a, _ in points), lows, highs, strict=True) if lows else []
         return drawn | {"points": points, "intervals": list(bars)}
-    if one.kind == "bars":
+    if one.kind in HISTOGRAMS:
         return drawn | {"path": _histogram(one, x, y, base)}
     return drawn | {"path": _path(points, steps=one.kind == "steps")}
 
 
 def _path(points: Sequence[tuple[float, float]], steps: bool) -> str:
-    if not points:
-        return ""
-    (x0, y0), *rest = points
-    pieces = [f"M{x0:g} {y0:g}"]
-    last = (x0, y0)
-    for a, b in rest:
-        if (a, b) == last:
-            continue
-        if steps and a != last[0] and b != last[1]:
-            pieces.append(f"V{b:g}H{a:g}")
-        else:
-            pieces.append(f"L{a:g} {b:g}")
-        last = (a, b)
-    return "".join(pieces)
+    """Write a line; points that lie on a vertical or horizontal piece are left out."""
+    if steps:  # up or down first, then along
+        corners = [(before[0], after[1]) for before, after in pairwise(points)]
+        points = [*chain.from_iterable(zip(points, corners, strict=False)), *points[-1:]]
+    kept: list[tuple[float, float]] = []
+    for point in points:
+        straight = len(kept) > 1 and any(
+            kept[-2][k] == kept[-1][k] == point[k] and _between(kept[-2], kept[-1], point)
+            for k in (0, 1)
+        )
+        if straight:
+            kept.pop()
+        if not kept or kept[-1] != point:
+            kept.append(point)
+    return "M" + "L".join(f"{a:g} {b:g}" for a, b in kept) if kept else ""
+
+
+def _between(
+    first: tuple[float, float], middle: tuple[float, float], last: tuple[float, float]
+) -> bool:
+    return all(min(a, c) <= b <= max(a, c) for a, b, c in zip(first, middle, last, strict=True))
 
 
 def _histogram(one: Series, x: _Scale, y: _Scale, base: float) -> str:
@@ -210,7 +220,7 @@ def _histogram(one: Series, x: _Scale, y: _Scale, base: float) -> str:
 def _values(plot: Plot, which: Literal["x", "y"]) -> Iterator[float]:
     for one in plot.series:
         values = [*one.x] if which == "x" else [*one.y, *one.low, *one.high]
-        if which == "y" and one.kind == "bars":
+        if which == "y" and one.kind in HISTOGRAMS:
             values.append(0.0)
         yield from (float(value) for value in values if math.isfinite(value))
     if which == "x":

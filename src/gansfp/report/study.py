@@ -135,16 +135,18 @@ class Study:
         name: Its name.
         task: "membership" or "attribution".
         entries: In the order of the leaderboard.
+        number: Its place among the studies, from 1.
     """
 
     name: str
     task: str
     entries: Sequence[Entry]
+    number: int
 
     @property
     def anchor(self) -> str:
         """Its id in the page."""
-        return f"study-{self.task}-{slug(self.name)}"
+        return f"study-{self.number}"
 
 
 def studies(frame: pd.DataFrame) -> list[Study]:
@@ -154,14 +156,12 @@ def studies(frame: pd.DataFrame) -> list[Study]:
     for row in rows:
         sets.setdefault((row["task"], row["study"]), []).append(_tidy(row))
     found = []
-    for task, name in sorted(sets, key=lambda pair: (pair[0] != "membership", pair[1])):
+    names = sorted(sets, key=lambda pair: (pair[0] != "membership", pair[1]))
+    for number, (task, name) in enumerate(names, start=1):
         members = sets[task, name]
         tests = sum(int(row["seeds"]) for row in members if row["set"] == "test")
-        entries = [
-            Entry(row, f"run-{slug(task)}-{slug(name)}-{k}", tests)
-            for k, row in enumerate(members, start=1)
-        ]
-        found.append(Study(name, task, entries))
+        entries = [Entry(row, f"run-{number}-{k}", tests) for k, row in enumerate(members, start=1)]
+        found.append(Study(name, task, entries, number))
     return found
 
 
@@ -171,5 +171,5 @@ def _tidy(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def slug(text: str) -> str:
-    """Turn a name into a part of an id: letters, digits and dashes."""
+    """Turn a name into a part of a file name: letters, digits and dashes."""
     return re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-").lower() or "x"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -11,13 +11,17 @@ from gansfp.report.parts import Callout, Columns, Finding, Points
 from gansfp.report.study import LEVEL, Entry, Study
 
 
-def verdict(study: Study) -> Callout:
+def verdict(study: Study, remarks: Mapping[str, str] | None = None) -> Callout:
     """Word the answer of a study.
 
     Found: a run whose controls did not fail is better than chance after correction for all runs of
     the study. Not valid: only runs with failed controls are, or there are no others. Unclear: a run
     is better than chance only before correction, or only by its area under the ROC curve, or worse
     than chance. Else not found.
+
+    Args:
+        study: At least one entry.
+        remarks: What else is to be said of an entry, by its id.
     """
     finding, entry = judged(study)
     if entry is None:
@@ -28,6 +32,7 @@ def verdict(study: Study) -> Callout:
         )  # fmt: skip
     word = _membership if study.task == "membership" else _attribution
     title, text = word(study, finding, entry)
+    text += (remarks or {}).get(entry.key, "")
     return Callout(finding, title, text, _facts(entry), study.name, study.anchor)
 
 
@@ -66,17 +71,15 @@ def _membership(study: Study, finding: Finding, entry: Entry) -> tuple[str, str]
         "invalid": "Cannot be said: a control failed.",
         "note": "",
     }[finding]
-    pairs = hundred(entry, "auroc")
+    pairs, sure = hundred(entry, "auroc")
     how = "method" if finding == "found" else "strongest method"
     text = (
         f"Shown one image that was used and one that was not, the {how} names the used one "
-        f"{pairs} times in 100; guessing is right 50 times."
+        f"{pairs} times in 100{sure}; guessing is right 50 times."
     )
     if finding == "found" and entry.number("tpr_at_1fpr") is not None:
-        text += (
-            f" Allowed one false accusation in 100, it recognises {hundred(entry, 'tpr_at_1fpr')}"
-            " of 100 used images."
-        )
+        rate, sure = hundred(entry, "tpr_at_1fpr")
+        text += f" Allowed 1 % false accusations, it recognises {rate} of 100 used images{sure}."
     if finding == "invalid":
         text += f" But {entry.row['invalid_reason']}: it may see something else than the leak."
     if finding in ("clear", "hint"):
@@ -113,43 +116,42 @@ def _attribution(study: Study, finding: Finding, entry: Entry) -> tuple[str, str
     }[finding]
     if finding == "found":
         title = "Yes: the training subset behind a synthetic image shows."
+    right, sure = hundred(entry, "accuracy")
     text = (
-        f"The best method names the right subset of {hundred(entry, 'accuracy')} of 100 synthetic "
-        f"images; guessing names {100 * entry.chance:.0f}."
+        f"The best method names the right subset of {right} in 100 synthetic images{sure}; "
+        f"guessing names {100 * entry.chance:.0f}."
     )
     if finding == "invalid":
         text += f" But {entry.row['invalid_reason']}."
     return title, text
 
 
-def hundred(entry: Entry, metric: str) -> str:
-    """Write a share as "85 (81 to 89)" of 100; seeds as their range."""
+def hundred(entry: Entry, metric: str) -> tuple[str, str]:
+    """Write a share as a number in 100 and, in brackets, its interval, or the range of seeds."""
     value, low, high = (entry.number(f"{metric}{end}") for end in ("", "_low", "_high"))
     if value is None:
-        return "an unknown number"
-    said = f"{100 * value:.0f}"
+        return "an unknown number", ""
     if low is None or high is None:
-        return said
-    kind = "95 % interval " if int(entry.row["seeds"]) == 1 else "over seeds "
-    return f"{said} ({kind}{100 * low:.0f} to {100 * high:.0f})"
+        return f"{100 * value:.0f}", ""
+    kind = "95 % interval" if int(entry.row["seeds"]) == 1 else "over seeds"
+    return f"{100 * value:.0f}", f" ({kind} {100 * low:.0f} to {100 * high:.0f})"
 
 
 def _facts(entry: Entry) -> list[tuple[str, str]]:
-    facts = [("by", entry.name)]
+    together = " (sees all test images together)" if entry.row["transductive"] else ""
+    facts = [("method", f"{entry.name}{together}")]
     if entry.p is not None:
         corrected = f", corrected for {entry.tests} runs" if entry.tests > 1 else ""
         facts.append((f"p against chance{corrected}", p_text(entry.p)))
     measured = entry.result.get("test") or {}
     if measured.get("n"):
         facts.append(("test images", f"{measured['n']}"))
-    if entry.row["transductive"]:
-        facts.append(("it sees", "all test images together"))
     return facts
 
 
 def p_text(p: float) -> str:
     """Write a p-value; permutations cannot tell less than 1 in 10,000."""
-    return "0.0001 or less" if p < 0.00015 else f"{p:.2g}"
+    return "≤ 0.0001" if p < 0.00015 else f"{p:.2g}"
 
 
 def lead(found: Sequence[tuple[Study, Callout]]) -> str:
