@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,4 +175,4 @@ def _unit(rows: torch.Tensor) -> torch.Tensor:
 
 
 def _side(vectors: Vectors) -> int:
-    return round(vectors.shape[1] ** 0.5)
+    return math.isqrt(vectors.shape[1])

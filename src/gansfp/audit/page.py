@@ -26,7 +26,7 @@ from gansfp.report.parts import (
     Table,
     cell,
 )
-from gansfp.report.plots import Axis, Marker, Plot, Series
+from gansfp.report.plots import Axis, Kind, Marker, Plot, Series
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -148,7 +148,8 @@ def _histogram(scores: NDArray[np.float64], labels: NDArray[np.int64]) -> Figure
     for name, label in (("used", 1), ("not used", 0)):
         counts, _ = np.histogram(np.clip(scores[labels == label], edges[0], edges[-1]), edges)
         shares = counts / max(1, int((labels == label).sum()))
-        series.append(Series(name, edges.tolist(), shares.tolist(), "bars"))
+        kind: Kind = "bars" if label else "outline"
+        series.append(Series(name, edges.tolist(), shares.tolist(), kind))
     return Figure(
         Plot(
             Axis("score: nearer to the synthetic images →"),
@@ -253,7 +254,7 @@ def _filter(facts: dict[str, Any]) -> Table:
         Column("Named", True),
         Column("p, reversed", True, "That used images are farther away than others"),
     )
-    return Table("To non-members that had no part in the filter", columns, rows)
+    return Table("To non-members that had no part in the filter", columns, rows, narrow=True)
 
 
 def _plan(facts: dict[str, Any]) -> list[Part]:
