@@ -35,9 +35,9 @@ usage: gansfp train [DIR] experiment=NAME [key=value ...]
   experiment=NAME    a recipe of conf/experiment, such as table2/1696_siamese
   data.root=DIR      the benchmark; data.train_dir, data.test_dir where they lie apart
   data.root=embedded:membership/ddpm_long  one that comes with gansfp; also ddpm_short, gan, null,
-                     and embedded:attribution/one_population
+                     and embedded:attribution/one_population, mixed_regions
   task=... method=... decision=...   without a recipe: choose the parts yourself
-  hydra/launcher=local|slurm   with -m: in processes of their own, here or on a cluster
+  hydra/launcher=local|slurm   each run in processes of its own, here or on a cluster
   logger=wandb       also wandb_online, tensorboard, mlflow, or a list: logger=[wandb,mlflow]
   seed=0             seeds everything
   study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH

@@ -157,11 +157,11 @@ def p_text(p: float) -> str:
 def lead(found: Sequence[tuple[Study, Callout]]) -> str:
     """Sum all studies up in a sentence."""
     sentences = []
-    words = {
-        "membership": ("a leak of patients", "Was an image used for training?"),
-        "attribution": ("the subset behind an image", "Which patients are behind an image?"),
+    questions = {
+        "membership": "Was an image used for training?",
+        "attribution": "Which patients are behind an image?",
     }
-    for task, (_, question) in words.items():
+    for task, question in questions.items():
         kinds = [callout.finding for study, callout in found if study.task == task]
         if not kinds:
             continue
