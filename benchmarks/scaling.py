@@ -24,7 +24,9 @@ import numpy as np
 import pandas as pd
 
 from gansfp.callbacks.throughput import THROUGHPUT
-from gansfp.data.toy import write_toy_attribution, write_toy_membership
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
+from toy import write_toy_attribution, write_toy_membership
 
 RECIPES = {
     "attribution": "table3/1425_efficientnet_b1",

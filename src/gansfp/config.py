@@ -128,6 +128,8 @@ class Report(Base):
 
     dir: str = "runs"
     members: bool = False
+    output: str | None = None
+    figures: bool = False
 
 
 @dataclass

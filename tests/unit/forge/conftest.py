@@ -4,8 +4,8 @@ import lightning as L
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from toy_anatomy import draw_patients, draw_slices, render
 
-from gansfp.data.toy_anatomy import draw_patients, draw_slices, render
 from gansfp.data.writing import write_csv, write_images
 
 
