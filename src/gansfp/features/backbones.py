@@ -235,7 +235,7 @@ def load_backbone(
     Raises:
         UserError: The name is unknown, or the weights cannot be had or do not fit.
     """
-    target = _device(device)
+    target = device_of(device)
     if target.type == "cpu":
         tune_allocator()
     module: Any = build_model(name, weights, seed)
@@ -299,7 +299,8 @@ def weights_hash(module: nn.Module) -> str:
     return digest.hexdigest()[:16]
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """Resolve `auto`: the GPU where there is one."""
     if str(device) != "auto":
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
