@@ -49,7 +49,7 @@ class MosaicEstimator(Estimator):
     def __init__(
         self,
         sides: Sequence[int] = (7, 13, 19),
-        stride: int = 2,
+        stride: int = 4,
         inputs: Sequence[str] = ("pixels",),
         references: References = "real",
         fit_images: int = 2000,
