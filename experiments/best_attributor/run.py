@@ -1,10 +1,10 @@
 """Fits our own attributors on a forged benchmark, chooses on a validation fold, tests on A and B.
 
-python experiments/best_attributor/run.py DIR --out OUT [--sizes 100,all] [--seeds 0,1,2] [--minutes 8]
+python experiments/best_attributor/run.py DIR --out OUT [--sizes 100,all] [--minutes 8]
 
-DIR holds train/, test/ and test_B/ (`gansfp forge benchmark=attribution benchmark.generators=2`). Each
-fit leaves a folder in OUT and is never repeated: the same command goes on, and `--minutes` stops before
-the next fit. OUT/results.csv is written anew each time. Test labels are read at the very end.
+DIR holds train/, test/ and test_B/ (gansfp forge benchmark=attribution benchmark.generators=2).
+Each fit leaves a folder in OUT and is never repeated: the same command goes on, and --minutes stops
+before the next fit. OUT/results.csv is written anew each time. Test labels are read last.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ from gansfp.tables import read_table, score_table, table_classes, write_table
 MOSAIC, DETAIL = "experiment=beyond/mosaic", "experiment=beyond/detail"
 CANDIDATES = {
     "nearest_real": "experiment=quickstart/attribution_distance",
-    "mosaic": f"{MOSAIC} method.sides=[7,13,19,25]",
-    "mosaic_fine": f"{MOSAIC} method.sides=[7,13,19,25] method.stride=2 method.inputs=[pixels,gaussian]",
-    "mosaic_both": "experiment=beyond/mosaic_both method.sides=[7,13,19,25]",
+    "mosaic": MOSAIC,
+    "mosaic_fine": f"{MOSAIC} method.stride=2 method.inputs=[pixels,gaussian]",
+    "mosaic_both": "experiment=beyond/mosaic_both",
     "detail": DETAIL,
     "detail_synthetic": f"{DETAIL} data.sampling.role=generated",
     "detail_plain": f"{DETAIL} method.mix=none",
-    "detail_pretrained": f"{DETAIL} method.pretrain_epochs=PRETRAIN",
+    "detail_pretrained": f"{DETAIL} method.pretrain_epochs=1",
 }
 SEEDLESS = ("nearest_real", "mosaic", "mosaic_fine", "mosaic_both")
 TESTS = {"A": "test", "B": "test_B"}
@@ -115,7 +115,6 @@ def config_of(options, name, size, seed, test):
         words += [f"data.sampling.batch_size={options.batch}", *shlex.split(options.network_words)]
     if name.startswith("mosaic"):
         words += shlex.split(options.mosaic_words)
-    words = [word.replace("PRETRAIN", "1") for word in words]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose("train", [*words, *shlex.split(options.words)])
 

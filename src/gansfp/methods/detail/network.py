@@ -98,7 +98,8 @@ class DetailNetwork(nn.Module):
 
     def _planes(self, images: Tensor, real: Tensor | None) -> Tensor:
         grey = unit_range(images)[:, None]
-        smooth = F.conv2d(F.pad(grey, (2, 2, 2, 2), mode="reflect"), self.blur.to(grey.dtype))
+        with torch.autocast(grey.device.type, enabled=False):  # bf16 would drown the difference
+            smooth = F.conv2d(F.pad(grey, (2, 2, 2, 2), mode="reflect"), self.blur)
         flag = grey.new_zeros(len(grey)) if real is None else real.to(grey.dtype)
         flag = flag[:, None, None, None].expand_as(grey)
         planes = torch.cat([4 * grey - 2, 4 * _DETAIL_GAIN * (grey - smooth), flag], dim=1)

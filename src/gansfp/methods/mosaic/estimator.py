@@ -48,7 +48,7 @@ class MosaicEstimator(Estimator):
 
     def __init__(
         self,
-        sides: Sequence[int] = (7, 13, 19),
+        sides: Sequence[int] = (9, 15, 21, 27),
         stride: int = 4,
         inputs: Sequence[str] = ("pixels",),
         references: References = "real",
