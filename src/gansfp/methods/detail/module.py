@@ -202,7 +202,7 @@ class DetailModule(BenchmarkModule):
         """AdamW; norms and biases do not decay."""
         chosen = self.hparams
         parameters = list(self.network.parameters())
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in parameters if p.ndim > 1]},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]

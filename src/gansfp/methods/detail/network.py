@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Norm = Literal["batch", "group"]
-_GROUPS = 8
+_GROUP = 8
 _DETAIL_GAIN = 8.0
 """Residuals of CT slices are about so many times weaker than their grey values."""
 
@@ -32,7 +32,7 @@ class DetailNetwork(nn.Module):
         outputs: Number of classes.
         widths: Channels of each stage.
         blocks: Residual blocks a stage.
-        norm: `batch`, or `group` (of 8 groups), which does not mix the images of a batch.
+        norm: `batch`, or `group` (of 8 channels), which does not mix the images of a batch.
         dropout: Share of the features that are dropped in training.
         pretrained: Have a `denoiser`, to be pretrained with.
 
@@ -150,4 +150,8 @@ def _conv(inside: int, outside: int, stride: int = 1) -> nn.Conv2d:
 
 
 def _norm(kind: Norm, channels: int) -> nn.Module:
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(_GROUPS, channels)
+    return (
+        nn.BatchNorm2d(channels)
+        if kind == "batch"
+        else nn.GroupNorm(max(1, channels // _GROUP), channels)
+    )

@@ -201,4 +201,7 @@ _FIELDS = tuple(field.name for field in fields(_References))
 
 
 def _input(images: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
-    return images.astype(np.float32) / 255 if name == "pixels" else residuals(images, name)  # type: ignore[arg-type]
+    if name == "pixels":
+        return np.asarray(images / np.float32(255), np.float32)
+    check_denoiser(name)
+    return residuals(images, name)  # type: ignore[arg-type]
