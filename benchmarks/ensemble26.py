@@ -1,11 +1,11 @@
 """Run 1782's 26 voters through our ensemble, against a plain Lightning script on the same card.
 
-python benchmarks/ensemble26.py --out OUT --side 256 --size 224 --epochs 10 --plain 4
-python benchmarks/ensemble26.py --out OUT --side 32 --size 32 --epochs 1 --images 10 --tiny
+python benchmarks/ensemble26.py --out OUT --root DIR --size 224 --epochs 10 --plain 4
+python benchmarks/ensemble26.py --out OUT --size 32 --epochs 1 --tiny
 
 The first is for a GPU and takes the most time in its plain part, of which `--plain N` of the 27
 fits are timed, spread over the grid, and the rest reckoned by their mean for each network. The
-second shows on a CPU that it runs. Data: a toy benchmark of five subsets, written to OUT.
+second shows on a CPU that it runs. Data: an attribution benchmark; without --root an embedded one.
 
 Ours is one `gansfp train experiment=table3/1782_pseudo_labels method.rounds=0` (27 fits, one of
 them dropped): pixels on the device, bf16, predictions, votes and all. The plain script is what one
@@ -39,8 +39,7 @@ def main() -> None:
     if options.role == "plain":
         print(json.dumps(plain_fits(options)))
         return
-    root = options.out / "toy"
-    write_data(root, options)
+    root = benchmark_folder(options)
     seconds, runs = ours(options, root)
     timed = json.loads(own_process(options).stdout.splitlines()[-1])
     by_network: dict[str, list[float]] = defaultdict(list)
@@ -53,8 +52,7 @@ def main() -> None:
         whole = sum(means.get(name, sum(means.values()) / len(means)) for name, *_ in fits)
     result = {
         "fits": len(fits),
-        "images": 5 * 2 * options.images,
-        "side": options.side,
+        "root": options.root,
         "size": options.size,
         "epochs": options.epochs,
         "ours_seconds": round(seconds, 1),
@@ -70,9 +68,8 @@ def read_options() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--side", type=int, default=256, help="of the images on disk")
+    parser.add_argument("--root", default="embedded:attribution/one_population")
     parser.add_argument("--size", type=int, default=224, help="of the networks' input")
-    parser.add_argument("--images", type=int, default=400, help="real and synthetic, a subset")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--plain", type=int, default=0, help="plain fits to time; 0: all")
     parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
@@ -89,12 +86,11 @@ def grid(options: argparse.Namespace) -> list[Setting]:
     return list(itertools.product(NETWORKS, LRS, BATCHES))
 
 
-def write_data(root: Path, options: argparse.Namespace) -> None:
-    """Write the toy benchmark, where it is not there."""
-    from gansfp.data.toy import AttributionCounts, write_toy_attribution
+def benchmark_folder(options: argparse.Namespace) -> Path:
+    """Find the images, which are unpacked where they are embedded."""
+    from gansfp.data.embedded import resolve
 
-    counts = AttributionCounts(real=options.images, train=options.images)
-    write_toy_attribution(root, size=options.side, counts=counts)
+    return Path(str(resolve(options.root)))
 
 
 def ours(options: argparse.Namespace, root: Path) -> tuple[float, Path]:
@@ -107,7 +103,7 @@ def ours(options: argparse.Namespace, root: Path) -> tuple[float, Path]:
         sys.executable, "-m", "gansfp", "train", "experiment=table3/1782_pseudo_labels",
         f"data.root={root}", f"paths.runs={study}", f"study={time.time_ns()}",
         f"trainer={'gpu' if on_gpu() else 'cpu'}", f"trainer.max_epochs={options.epochs}",
-        "trainer.enable_progress_bar=false", f"networks.size={options.size}",
+        f"networks.size={options.size}",
         "networks.weights=lite", f"method.backbones=[{networks}]",
         f"method.grid={{method.lr:[{values[0]}],data.sampling.batch_size:[{values[1]}]}}",
         "method.rounds=0", "evaluator.controls=none", *shlex.split(options.words),
@@ -175,12 +171,12 @@ def plain_fits(options: argparse.Namespace) -> list[tuple[Setting, float]]:
             transforms.Normalize([0.5] * 3, [0.5] * 3),
         ]
     )
-    toy = options.out / "toy"
+    root = benchmark_folder(options)
     made, test = (
-        ImageFolder(str(toy / "train/generated"), look),
-        ImageFolder(str(toy / "test"), look),
+        ImageFolder(str(root / "train/generated"), look),
+        ImageFolder(str(root / "test"), look),
     )
-    real = ImageFolder(str(toy / "train/real"), look, target_transform=lambda _: 5)
+    real = ImageFolder(str(root / "train/real"), look, target_transform=lambda _: 5)
     order = torch.randperm(len(made), generator=torch.Generator().manual_seed(0)).tolist()
     held_out = Subset(made, order[: len(made) // 5])
     train = ConcatDataset([Subset(made, order[len(made) // 5 :]), real])

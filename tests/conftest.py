@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+# A home of its own for each test would have matplotlib list the fonts again and again.
+os.environ.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "gansfp-matplotlib"))
 
 
 @pytest.fixture(autouse=True)

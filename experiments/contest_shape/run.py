@@ -22,7 +22,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from gansfp.cli import config_folder
-from gansfp.data.toy import (
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "helpers"))
+from toy import (
     AttributionCounts,
     MembershipCounts,
     write_toy_attribution,

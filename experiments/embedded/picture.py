@@ -19,7 +19,7 @@ ROWS = {
     "ddpm_short": f"{MEMBERSHIP}/ddpm_short/test/generated",
     "ddpm_long": f"{MEMBERSHIP}/ddpm_long/test/generated",
 }
-SUBSETS = "embedded:attribution/one_population/train/generated"
+SUBSETS = "embedded:attribution/{}/train/generated"
 
 
 def read(place: str) -> list[np.ndarray]:
@@ -45,8 +45,10 @@ def main() -> None:
     """Lay the rows out and write the picture."""
     rows = {name: read(place)[:SHOWN] for name, place in ROWS.items()}
     rows["most exposed of\nddpm_long"], rows["their nearest\nsynthetic images"] = exposed(SHOWN)
-    for label in sorted(path.name for path in Path(str(resolve(SUBSETS))).iterdir()):
-        rows[f"one_population\n{label.removeprefix('gen_')}"] = read(f"{SUBSETS}/{label}")[:SHOWN]
+    for name in ("one_population", "mixed_regions"):
+        place = SUBSETS.format(name)
+        for label in sorted(path.name for path in Path(str(resolve(place))).iterdir()):
+            rows[f"{name}\n{label.removeprefix('gen_')}"] = read(f"{place}/{label}")[:SHOWN]
     side = 64 * SCALE
     page = Image.new("L", (MARGIN + SHOWN * (side + GAP), len(rows) * (side + GAP)), 255)
     draw = ImageDraw.Draw(page)

@@ -15,7 +15,7 @@ PATH_KEYS = frozenset(
         "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
         "data.folds_file", "data.pseudo_labels", "real", "synthetic", "truth", "submission",
         "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",
-        "paths.runs", "method.runs",
+        "paths.runs", "method.runs", "again",
     }
 )  # fmt: skip
 
@@ -36,14 +36,18 @@ FLAGS = frozenset({"--cfg", "-c", "--resolve", "--package", "-p"})
 EMBEDDED = "embedded:"
 """Begins the name of a benchmark inside the package, where a path could be."""
 
+LAUNCHER = "hydra/launcher="
+"""Chosen, it means -m: Hydra asks launchers for sweeps alone, and one job is a sweep of one."""
+
 MULTIRUN = frozenset({"-m", "--multirun"})
 
 
 def to_hydra(command: str, arguments: Sequence[str]) -> list[str]:
     """Translate the words after a command.
 
-    One leading path becomes its key's value, `bank=8` is written out, `-m` moves to the front,
-    paths are expanded and quoted, and the user's own config folder joins the search path.
+    One leading path becomes its key's value, `bank=8` is written out, `-m` moves to the front (a
+    launcher implies it), paths are expanded and quoted, and the user's own config folder joins the
+    search path.
 
     Args:
         command: The command word.
@@ -56,6 +60,8 @@ def to_hydra(command: str, arguments: Sequence[str]) -> list[str]:
         UserError: An unknown flag, or a word that is neither key=value nor a path with a key.
     """
     multirun = [word for word in arguments if word in MULTIRUN]
+    if any(word.startswith(LAUNCHER) and word != f"{LAUNCHER}basic" for word in arguments):
+        multirun = multirun or ([] if FLAGS & set(arguments) else ["-m"])
     words = [word for word in arguments if word not in MULTIRUN]
     if words and _is_leading_path(words[0]):
         if command not in LEADING_KEY:

@@ -72,9 +72,12 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
     # Hydra would print and exit by itself; its errors are worded here instead.
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     overrides = to_hydra(command, rest)
+    sweep = bool(overrides) and overrides[0] in MULTIRUN
+    if sweep:
+        overrides = import_module("gansfp.deferred").left_to_the_jobs(overrides)
     before = list(sys.argv)
     sys.argv = [argv[0], *overrides]
-    jobs = Jobs(command, list(argv), sweep=bool(overrides) and overrides[0] in MULTIRUN)
+    jobs = Jobs(command, list(argv), sweep=sweep)
     try:
         import hydra
 
@@ -86,6 +89,8 @@ def run_command(command: str, rest: Sequence[str], argv: Sequence[str]) -> None:
 
         worded = reword(error, command, overrides)
         if worded is None:
+            if sweep and jobs.all_failed:  # a search that has nothing to choose from
+                jobs.conclude()
             raise
         raise worded from error
     finally:

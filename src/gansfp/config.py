@@ -98,6 +98,7 @@ class Forge(Base):
     trainer: Any = None
     callbacks: Any = None
     output: str = MISSING
+    again: str | None = None
     seed: int = 0
     worker: int | None = None
     force: bool = False
@@ -109,6 +110,8 @@ class Report(Base):
 
     dir: str = "runs"
     members: bool = False
+    output: str | None = None
+    figures: bool = False
 
 
 @dataclass
@@ -193,6 +196,8 @@ def _require(config: DictConfig, *, needs_data: bool) -> None:
             f"data.root={EMBEDDED}membership/ddpm_long, which comes with gansfp"
         )
     missing = list(_missing(config, ""))
+    if config.get("again"):  # the card names the source
+        missing = [key for key in missing if not key.startswith("source.")]
     if missing:
         raise UserError(", ".join(f"{key} is not set: {key}=..." for key in missing))
     for key in places if needs_data else ():

@@ -21,7 +21,7 @@ SUBSETS = "embedded:attribution/one_population"
 
 
 def demo(output: Path = OUTPUT) -> None:
-    """Run three methods a task on the embedded benchmarks, print both leaderboards."""
+    """Run three methods a task on the embedded benchmarks, print both leaderboards and a page."""
     start = time.monotonic()
     runs = f"paths.runs={output}/runs"
     _say("1/3  membership: which real images was the generator trained on? Four generators.")
@@ -40,7 +40,7 @@ def demo(output: Path = OUTPUT) -> None:
             f"data.root={SUBSETS}", "study=attribution-same_generators", runs)  # fmt: skip
     _say("3/3  leaderboards")
     _gansfp("report", f"{output}/runs")
-    _say(f"done in {time.monotonic() - start:.0f} s")
+    _say(f"done in {time.monotonic() - start:.0f} s; look at {output}/runs/report.html")
     _say(
         "\n".join(
             [

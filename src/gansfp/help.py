@@ -9,7 +9,7 @@ SUMMARY = {
     "predict": "prediction table and validated run.csv from a finished run",
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
-    "report": "leaderboards of all runs below a folder",
+    "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
     "prefetch": "fetch the weights that runs will need, where there is a network",
@@ -34,9 +34,9 @@ usage: gansfp train [DIR] experiment=NAME [key=value ...]
   experiment=NAME    a recipe of conf/experiment, such as table2/1696_siamese
   data.root=DIR      the benchmark; data.train_dir, data.test_dir where they lie apart
   data.root=embedded:membership/ddpm_long  one that comes with gansfp; also ddpm_short, gan, null,
-                     and embedded:attribution/one_population
+                     and embedded:attribution/one_population, mixed_regions
   task=... method=... decision=...   without a recipe: choose the parts yourself
-  hydra/launcher=local|slurm   with -m: in processes of their own, here or on a cluster
+  hydra/launcher=local|slurm   each run in processes of its own, here or on a cluster
   logger=wandb       also wandb_online, tensorboard, mlflow, or a list: logger=[wandb,mlflow]
   seed=0             seeds everything
   study=NAME         runs are written to runs/NAME/EXPERIMENT-sSEED-HASH
@@ -94,6 +94,7 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
   bank=16            shadow generators on random halves of the patients (benchmark=bank)
   benchmark.train_on=outsiders benchmark.outsiders=N   null: the generator knows no member
   card.kid=false     leave the quality of the synthetic images out of card.json
+  again=DIR          what the card.json of a benchmark says, once more; also embedded:...
   -m worker=0,1,2    several processes share the generators of one forge
   output=DIR         where the benchmark is written (train/, test/, labels, card.json)
   trainer.accelerator=gpu trainer.precision=bf16-mixed   on a GPU
@@ -103,11 +104,14 @@ Killed at any moment, the same command goes on where it was.
 example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
 """,
     "report": """\
-usage: gansfp report [DIR] [members=true]
+usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]
 
-Reads every result below DIR (default: runs) and prints a leaderboard for each task.
-Works while runs are still going and after crashes. members=true also shows the runs that only
-vote in an ensemble.
+Reads every result below DIR (default: runs), prints a leaderboard for each task and writes
+DIR/report.html, one file that opens without a network. Works while runs are still going and after
+crashes. members=true also shows the runs that only vote in an ensemble; figures=true writes the
+curves as PNG and SVG into a folder figures/ beside the page.
+
+example: gansfp report runs/first
 """,
     "status": """\
 usage: gansfp status [DIR]

@@ -7,12 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from hydra import compose
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from gansfp.arguments import MULTIRUN
 from gansfp.errors import UserError, suggest
+from gansfp.jobs import distinct_names
 
+SEARCH = ("hydra/sweeper/optuna", "hydra/sweeper/sampler/tpe")  # they come with the plugin
 GROUP_VALUE = "Config group override must be"  # a ValueError of Hydra's own
 
 
@@ -54,8 +59,29 @@ def _unknown_key(text: str, command: str, overrides: Sequence[str]) -> str | Non
     if not found:
         return None
     key = found.group(1)
-    near = _near(key, _known_keys(command, [w for w in overrides if _key(w) != key]))
-    return f"{key}: unknown key{near} (gansfp {command} --cfg job lists them)"
+    job, name = _job_at_fault(command, overrides)
+    near = _near(key, _known_keys(command, [w for w in job or overrides if _key(w) != key]))
+    where = f" in {name}" if name else ""
+    return f"{key}: unknown key{where}{near} (gansfp {command} --cfg job lists them)"
+
+
+def _job_at_fault(command: str, overrides: Sequence[str]) -> tuple[list[str], str]:
+    """Find the first job of a sweep that does not compose: its overrides, and its name."""
+    if not MULTIRUN & set(overrides[:1]):
+        return [], ""
+    words = [word for word in overrides[1:] if not _key(word).startswith("hydra/")]
+    try:
+        parsed = OverridesParser.create().parse_overrides(words)
+        (jobs,) = BasicSweeper.split_arguments(parsed, None)
+    except (HydraException, NotImplementedError):
+        return [], ""
+    for job, name in zip(jobs, distinct_names(jobs), strict=True):
+        try:
+            _compose(command, job)
+        except (HydraException, OmegaConfBaseException):
+            recipe = any(_key(word).partition("@")[0] in _groups() for word in name.split())
+            return job, name if len(jobs) > 1 and recipe else ""
+    return [], ""
 
 
 def _near(key: str, known: Sequence[str]) -> str:
@@ -85,6 +111,8 @@ def _unknown_option(error: Exception, text: str) -> str | None:
     options = [str(o) for o in (error.options or ())]
     if not options and group:
         options = _options(group)
+    if name in SEARCH:
+        return "hydra/sweeper=search: Optuna is not installed; pip install 'gansfp[optuna]'"
     listed = f" ({', '.join(options)})" if options else ""
     return f"{group}={option}: no such option{suggest(option, options)}{listed}"
 
@@ -109,6 +137,16 @@ def _key(word: str) -> str:
 
 def _known_keys(command: str, overrides: Sequence[str]) -> list[str]:
     """List every key of the configuration that the other overrides give, and its config groups."""
+    for words in ([word for word in overrides if "=" in word], []):
+        try:
+            plain: Any = OmegaConf.to_container(_compose(command, words))
+        except (HydraException, OmegaConfBaseException):
+            continue  # a second mistake
+        return [*_flatten(plain, ""), *_groups()]
+    return []
+
+
+def _compose(command: str, words: Sequence[str]) -> DictConfig:
     from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
@@ -116,13 +154,7 @@ def _known_keys(command: str, overrides: Sequence[str]) -> list[str]:
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        for words in ([word for word in overrides if "=" in word], []):
-            try:
-                plain: Any = OmegaConf.to_container(compose(command, words))
-            except (HydraException, OmegaConfBaseException):
-                continue  # a sweep, or a second mistake
-            return [*_flatten(plain, ""), *_groups()]
-    return []
+        return compose(command, list(words))
 
 
 def _groups() -> list[str]:

@@ -71,6 +71,11 @@ class Jobs:
         if error is not None:
             self._keep(error)
 
+    @property
+    def all_failed(self) -> bool:
+        """No job of the command line has a result."""
+        return bool(self._overrides) and len(self._failed) == len(self._overrides)
+
     def conclude(self) -> None:
         """Raise what went wrong.
 

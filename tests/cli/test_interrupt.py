@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-
-from gansfp.data.toy import write_toy_membership
+from toy import write_toy_membership
 
 pytestmark = pytest.mark.slow
 

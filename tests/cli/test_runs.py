@@ -15,10 +15,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from omegaconf import DictConfig
+from toy import write_toy_attribution, write_toy_membership
 
 from gansfp import cli
 from gansfp.commands import train
-from gansfp.data.toy import write_toy_attribution, write_toy_membership
 from gansfp.runtime import learned
 
 QUICK = ["trainer.max_epochs=2", "trainer.accelerator=cpu", "evaluator.bootstrap=200",

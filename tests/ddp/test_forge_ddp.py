@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from gansfp.data.toy import write_toy_membership
+from toy import write_toy_membership
 
 pytestmark = [pytest.mark.slow, pytest.mark.ddp]
 

@@ -116,7 +116,7 @@ def planted_kappa(
     if isinstance(method, Estimator):
         method.fit(data)
     else:
-        trainer = learned.make_trainer(config.trainer, folder, callbacks=None, loggers=None)
+        trainer = learned.make_trainer(config.trainer, folder, first=method.own_callbacks())
         learned.fit(trainer, method, data)
     predict_run(config, run, data, method)
     decision = read_table(run.predictions("test"))["decision"].to_numpy()

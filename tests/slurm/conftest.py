@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from gansfp.data.toy import write_toy_membership
+from toy import write_toy_membership
 
 HERE = Path(__file__).parent
 LAUNCHER = ["hydra/launcher=slurm", "hydra.launcher.dirty=true", "hydra.launcher.cores=1",

@@ -15,9 +15,9 @@ from gansfp.decisions import (
     MeanPlusSd,
     MedianOfTest,
     best_kappa_threshold,
-    orient,
 )
 from gansfp.errors import UserError
+from gansfp.orientation import orient
 
 
 def _calibration(score, label, in_sample=False):

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gansfp.ensembles.composing import without_hydra
 from gansfp.runtime.files import read_json, write_json
+from gansfp.runtime.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +37,9 @@ class Job:
         where: Working folder: paths in the configuration are relative to it.
         code: What goes first on PYTHONPATH.
         launcher: "local" or "slurm".
+        needs: Jobs, by identity, that are over before this one starts, however they ended.
+        follows: The job that has to have succeeded.
+        unless: A run whose result makes this job superfluous.
         submitted: Seconds since 1970.
     """
 
@@ -48,6 +53,9 @@ class Job:
     where: Path
     code: Path
     launcher: str
+    needs: list[str] = field(default_factory=list)
+    follows: str | None = None
+    unless: Path | None = None
     submitted: float = field(default_factory=time.time)
 
     def write(self, config: DictConfig) -> None:
@@ -56,7 +64,7 @@ class Job:
 
         self.folder.mkdir(parents=True)
         hydra = OmegaConf.to_container(config.hydra, resolve=False)
-        task = OmegaConf.to_container(_without_hydra(config), resolve=True)
+        task = OmegaConf.to_container(without_hydra(config), resolve=True)
         OmegaConf.save({"task": task, "hydra": hydra}, self.folder / CONFIG)
         write_json(self.folder / RECORD, {k: _plain(v) for k, v in asdict(self).items()})
 
@@ -66,8 +74,27 @@ class Job:
         record = read_json(folder / RECORD)
         if not isinstance(record, dict) or set(record) != {item.name for item in fields(cls)}:
             return None
-        paths = {key: Path(record[key]) for key in ("run", "where", "code")}
+        paths = {key: Path(record[key]) for key in ("run", "where", "code", "unless")
+                 if record[key] is not None}  # fmt: skip
         return cls(**{**record, **paths, "folder": folder})
+
+    def move_to(self, run: Path) -> None:
+        """Store the run folder of a job that could not know it at submission."""
+        write_json(
+            self.folder / RECORD, {**(read_json(self.folder / RECORD) or {}), "run": str(run)}
+        )
+
+    @property
+    def superfluous(self) -> bool:
+        """What it was to help to is there already: no further round of an ensemble was needed."""
+        return self.unless is not None and Run(self.where / self.unless).result is not None
+
+    @property
+    def not_started(self) -> str | None:
+        """Say why a job that is gone never ran, where other jobs are the reason."""
+        if self.state or self.follows is None:
+            return None
+        return "not started: an earlier stage of its ensemble failed"
 
     @property
     def result(self) -> dict[str, Any] | None:
@@ -137,15 +164,6 @@ def jobs_below(folder: Path) -> Iterator[Job]:
         job = Job.read(record.parent)
         if job is not None:
             yield job
-
-
-def _without_hydra(config: DictConfig) -> DictConfig:
-    from omegaconf import open_dict
-
-    task = config.copy()
-    with open_dict(task):
-        del task["hydra"]
-    return task
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from gansfp.errors import UserError
 from gansfp.runtime import settings
 from gansfp.runtime.interrupts import Interrupted, interruptible, is_interrupt, leave, undisturbed
 from gansfp.runtime.requeue import say_farewell
+from gansfp.runtime.run import Run
 
 if TYPE_CHECKING:
     from submitit.helpers import DelayedSubmission
@@ -43,10 +44,14 @@ def run_job(folder: Path) -> None:
     os.chdir(job.where)
     say: Any = (lambda *_, **__: None) if settings.in_child_process() else job.say
     starts = int(job.state.get("starts", 0)) + 1
+    if job.superfluous:
+        log.info("not needed: %s has its result", job.unless)
+        say("finished", starts=starts, value=None, seconds=0.0)
+        return
     began = time.time()
     say("running", starts=starts, pid=os.getpid())
     try:
-        value = _run(job, folder)
+        value = _run(job)
     except BaseException as error:
         with undisturbed():
             state = "interrupted" if is_interrupt(error) else "failed"
@@ -60,16 +65,24 @@ def run_job(folder: Path) -> None:
     say("finished", starts=starts, value=value, seconds=round(time.time() - began, 3))
 
 
-def _run(job: Job, folder: Path) -> Any:
+def _run(job: Job) -> Any:
     from hydra.core.hydra_config import HydraConfig
     from hydra.core.utils import configure_log
 
+    from gansfp.ensembles.stages import Stage, run_stage
     from gansfp.jobs import run_command_of
 
-    config = load_config(folder)
+    config = load_config(job.folder)
     hydra: Any = HydraConfig.get()
     configure_log(hydra.job_logging, hydra.verbose)
     log.info("job %s: gansfp %s %s", job.number, job.command, " ".join(job.overrides))
+    stage = Stage.read(job.folder)
+    if stage is not None:
+        return run_stage(config, stage)
+    if (
+        job.unless is not None and not settings.in_child_process()
+    ):  # the pseudo-labels are written, and with them it has a name
+        job.move_to(Run.of(config).folder)
     return run_command_of(config)
 
 

@@ -100,18 +100,21 @@ def run_pool(jobs: Sequence[Job], shares: Shares) -> dict[int, JobFailed]:
     """Run the jobs, so many at a time, each in a process of its own.
 
     Args:
-        jobs: In the order in which they start.
+        jobs: In the order in which they start, as soon as those that they wait for are over.
         shares: What each gets.
 
     Returns:
         Why a job has no result, by its number.
     """
-    waiting, failed = list(jobs), dict[int, JobFailed]()
+    line, failed = Line(jobs), dict[int, JobFailed]()
     free = list(range(shares.workers))
     with _children() as running:
-        while waiting or running:
-            while waiting and free:
-                job, hand = waiting.pop(0), free.pop(0)
+        while line.waiting or running:
+            for job in line.give_up():
+                failed[job.number] = JobFailed(str(job.state.get("error")))
+                log.info("[%d/%d] not started %s", job.number + 1, len(jobs), job.name)
+            while free and (ready := line.next()) is not None:
+                job, hand = ready, free.pop(0)
                 running[hand] = job, _start(job, shares, shares.gpus[hand])
                 log.info("[%d/%d] started   %s", job.number + 1, len(jobs), job.name)
             for hand, (job, child) in list(running.items()):
@@ -120,6 +123,7 @@ def run_pool(jobs: Sequence[Job], shares: Shares) -> dict[int, JobFailed]:
                 del running[hand]
                 free.append(hand)
                 error = verdict(job, child.returncode)
+                line.ended(job, error is None)
                 if error is not None:
                     failed[job.number] = error
                 how = "failed" if error is not None else "finished"
@@ -127,6 +131,44 @@ def run_pool(jobs: Sequence[Job], shares: Shares) -> dict[int, JobFailed]:
                 log.info("[%d/%d] %-9s %s (%.1f s)", job.number + 1, len(jobs), how, job.name, took)
             time.sleep(LOOK)
     return failed
+
+
+class Line:
+    """Jobs that wait for a place, and for other jobs of the line.
+
+    Args:
+        jobs: In the order in which they start.
+
+    Attributes:
+        waiting: Those that have not started.
+    """
+
+    def __init__(self, jobs: Sequence[Job]) -> None:
+        self.waiting = list(jobs)
+        self._there = {job.identity for job in jobs}
+        self._over: dict[str, bool] = {}
+
+    def next(self) -> Job | None:
+        """Take the first job that waits for no other."""
+        for job in self.waiting:
+            before = {*job.needs, *filter(None, [job.follows])} & self._there
+            if before <= self._over.keys():
+                self.waiting.remove(job)
+                return job
+        return None
+
+    def ended(self, job: Job, well: bool) -> None:
+        """Take note of the end of a job."""
+        self._over[job.identity] = well
+
+    def give_up(self) -> Iterator[Job]:
+        """Take the jobs that will never start, and say so in their state."""
+        for job in list(self.waiting):
+            if job.follows is not None and self._over.get(job.follows) is False:
+                self.waiting.remove(job)
+                job.say("died", error=job.not_started, starts=0)
+                self.ended(job, False)
+                yield job
 
 
 def verdict(job: Job, status: int) -> JobFailed | None:

@@ -28,6 +28,10 @@ class Resources:
     gpus: int
 
 
+VOTE = Resources(nodes=1, tasks=1, cores=1, gpus=0)
+"""Votes are counted from tables, on whatever machine."""
+
+
 def resources(config: DictConfig) -> Resources:
     """Read what a job needs.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gansfp.cluster import queue
 from gansfp.cluster.frozen import jobs_below
-from gansfp.cluster.resources import Resources, resources
+from gansfp.cluster.resources import VOTE, Resources, resources
 from gansfp.cluster.tail import with_tail
 from gansfp.errors import UserError
 from gansfp.features import prefetch
@@ -128,28 +128,51 @@ class Request:
         return [*self.setup, *exports, path]
 
 
-def submit(jobs: Sequence[Job], needs: Sequence[Resources], request: Request) -> None:
+def submit(
+    jobs: Sequence[Job],
+    needs: Sequence[Resources],
+    request: Request,
+    queued: Mapping[str, Job] | None = None,
+) -> None:
     """Submit jobs, those with equal needs as one array, and give each its ticket.
 
     Args:
-        jobs: Frozen.
+        jobs: Frozen, each after those that it waits for.
         needs: Of each job.
         request: What the user asked for.
+        queued: Jobs of earlier launches that some of these wait for, by identity.
 
     Raises:
         UserError: SLURM refused.
     """
-    alike: dict[tuple[Path, Path, Resources], list[Job]] = {}
+    known = dict(queued or {}) | {job.identity: job for job in jobs}
+    alike: dict[tuple[Path, Path, Resources, tuple[str, ...], str | None], list[Job]] = {}
     for job, need in zip(jobs, needs, strict=True):
-        alike.setdefault((job.folder.parent, job.code, need), []).append(job)
+        key = (job.folder.parent, job.code, need, tuple(job.needs), job.follows)
+        alike.setdefault(key, []).append(job)
     size = queue.largest_array()
-    for (launch, code, need), members in alike.items():
+    for (launch, code, need, over, follows), members in alike.items():
+        there = [known[name] for name in over if name in known]
+        after = _dependency(there, known.get(follows or ""))
         for first in range(0, len(members), size):
-            _submit_array(members[first : first + size], launch, code, need, request)
+            _submit_array(members[first : first + size], launch, code, need, request, after)
+
+
+def _dependency(over: Sequence[Job], follows: Job | None) -> dict[str, str]:
+    """Write what jobs wait for as flags of sbatch; where that never comes true they are removed."""
+    kinds = [("afterany", over), ("afterok", [follows] if follows else [])]
+    parts = [":".join([kind, *(str(job.ticket["slurm"]) for job in jobs)])
+             for kind, jobs in kinds if jobs]  # fmt: skip
+    return {"dependency": ",".join(parts), "kill-on-invalid-dep": "yes"} if parts else {}
 
 
 def _submit_array(
-    jobs: Sequence[Job], launch: Path, code: Path, need: Resources, request: Request
+    jobs: Sequence[Job],
+    launch: Path,
+    code: Path,
+    need: Resources,
+    request: Request,
+    after: Mapping[str, str],
 ) -> None:
     import submitit
     from submitit.core.utils import FailedJobError, FailedSubmissionError
@@ -168,7 +191,7 @@ def _submit_array(
         signal_delay_s=request.signal_seconds,
         stderr_to_stdout=True,
         setup=request.preamble(code),
-        additional_parameters={"requeue": True, **flags},
+        additional_parameters={"requeue": True, **after, **flags},
     )
     try:
         handles = executor.map_array(SlurmJob(), [str(job.folder) for job in jobs])
@@ -178,23 +201,33 @@ def _submit_array(
         log_file = folder / f"{handle.job_id}_0_log.out"
         job.hand_out(slurm=handle.job_id, log=str(log_file))
     first = handles[0].job_id.split("_")[0]
-    log.info("submitted %d jobs as %s; logs in %s", len(jobs), first, folder)
+    waits = f", {after['dependency']}" if after else ""
+    log.info("submitted %d jobs as %s%s; logs in %s", len(jobs), first, waits, folder)
 
 
 def adopt(plans: Sequence[Planned]) -> dict[str, Job]:
     """Find the jobs of earlier launches that are still in the queue, by identity.
 
-    A launcher that was stopped leaves its jobs there; the same command waits for them again.
+    A launcher that was stopped leaves its jobs there; the same command waits for them again. Jobs
+    that wait for one that is not there any more are cancelled: they would not wait for its heir.
     """
     there = queue.waiting_jobs() or {}
-    wanted = {plan.identity for plan in plans}
-    folders = {plan.run.parent for plan in plans if plan.run.parent.is_dir()}
-    return {
+    wanted = {plan.identity: plan for plan in plans}
+    folders = {plan.study for plan in plans if plan.study.is_dir()}
+    found = {
         job.identity: job
         for folder in folders
         for job in jobs_below(folder)
         if job.identity in wanted and job.ticket.get("slurm") in there
     }
+    stale = []
+    for plan in plans:  # each after those that it waits for
+        before = {*plan.needs, *filter(None, [plan.follows])}
+        if plan.identity in found and not before <= found.keys():
+            stale.append(str(found.pop(plan.identity).ticket["slurm"]))
+    if stale:
+        queue.cancel(stale)
+    return found
 
 
 class Watch:
@@ -253,8 +286,12 @@ class Watch:
     def _vanished(self, number: str) -> None:
         """A job has left the queue without a word: see why, and put it back where that helps."""
         end = queue.how_it_ended(number)
+        not_started = self._open[number].not_started
         if self._open[number].result is not None:
             del self._open[number]
+        elif not_started is not None and end.state == "CANCELLED":
+            self._open[number].say("died", error=not_started, starts=0)
+            self._fail(number, not_started, silent=False)
         elif end.state in LOST and self._returns[number] < RETURNS and queue.requeue(number):
             self._returns[number] += 1
             del self._gone[number]
@@ -318,7 +355,7 @@ def run_on_slurm(
     """
     from gansfp.cluster.study import freeze
 
-    needs = [resources(plan.config) for plan in plans]
+    needs = [VOTE if plan.stage else resources(plan.config) for plan in plans]
     request.check(sorted(set(needs), key=repr))
     adopted = adopt(plans)
     if adopted:
@@ -331,10 +368,10 @@ def run_on_slurm(
     ]
     jobs = list(adopted.values())
     if fresh:
-        frozen = freeze([plan for plan, _ in fresh], "slurm", dirty=dirty)
-        submit(frozen, [need for _, need in fresh], request)
+        frozen = freeze([plan for plan, _ in fresh], "slurm", dirty=dirty, queued=adopted)
+        submit(frozen, [need for _, need in fresh], request, adopted)
         jobs += frozen
-    study = plans[0].run.parent
+    study = plans[0].study
     if not wait:
         log.info("not waiting: gansfp status %s", study)
         return {}

@@ -105,8 +105,15 @@ def _state(
         waiting = _waiting(job, slurm)
         if waiting is not None:
             return waiting
+        if job.superfluous:
+            return "finished", "no further round was needed"
+        started = bool(job.state.get("starts"))
+        if status.get("state") == "failed" and not started:  # what an earlier stage said
+            return "failed", _first_line(status.get("error"))
         if job.state.get("state") in ("failed", "died"):
             return "failed", _first_line(job.state.get("error"))
+        if job.not_started and "slurm" in job.ticket and slurm is not None:
+            return "failed", job.not_started
         if not job.state and not status:
             return "interrupted", f"never started; {CURES['interrupted']}"
         if "slurm" in job.ticket and slurm is not None:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from gansfp.cluster.frozen import JOBS, Job
 from gansfp.cluster.snapshot import take_snapshot
+from gansfp.ensembles.composing import without_hydra
+from gansfp.ensembles.members import pin_recipes
 from gansfp.errors import UserError
 from gansfp.evaluation.result import objective_of
 from gansfp.jobs import Jobs, distinct_names
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext
     from omegaconf import DictConfig
+
+    from gansfp.ensembles.stages import Stage
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +52,34 @@ class Planned:
         overrides: As Hydra lists them.
         run: The folder that it writes.
         identity: Equal for two jobs that are the same piece of work.
+        needs: Jobs, by identity, that are over before this one starts, however they ended.
+        follows: The job that has to have succeeded.
+        unless: A run whose result makes this job superfluous.
+        stage: What the job does of an ensemble; None: a whole command.
+        of: The ensemble that it is a vote of.
     """
 
     config: DictConfig
     overrides: list[str]
     run: Path
     identity: str
+    needs: tuple[str, ...] = ()
+    follows: str | None = None
+    unless: Path | None = None
+    stage: Stage | None = None
+    of: str | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Other jobs come first."""
+        return self.stage is not None or self.follows is not None
+
+    @property
+    def study(self) -> Path:
+        """The folder of the launch: beside run folders, and the output of a forge."""
+        if self.config.command in IN_RUN_FOLDERS:
+            return Path(str(self.config.paths.runs)) / str(self.config.study)
+        return self.run.parent
 
     @property
     def finished(self) -> bool:
@@ -83,19 +109,19 @@ def compose(
     from omegaconf import open_dict
 
     setup_globals()
-    planned = []
+    plans = []
     for number, overrides in enumerate(jobs, start=first):
         whole = hydra_context.config_loader.load_sweep_config(config, list(overrides))
         with open_dict(whole):
             whole.hydra.job.id = str(number)
             whole.hydra.job.num = number
-        with _hydra_answers_for(whole):
-            planned.append(_planned(whole))
-    return planned
+        plans.append(planned(whole))
+    return plans
 
 
 @contextmanager
-def _hydra_answers_for(config: DictConfig) -> Iterator[None]:
+def hydra_answers_for(config: DictConfig) -> Iterator[None]:
+    """Let Hydra's look-ups answer for a job, within a block."""
     from hydra.core.hydra_config import HydraConfig
 
     before = HydraConfig.instance().cfg
@@ -106,7 +132,19 @@ def _hydra_answers_for(config: DictConfig) -> Iterator[None]:
         HydraConfig.instance().cfg = before
 
 
-def _planned(whole: DictConfig) -> Planned:
+def planned(
+    whole: DictConfig, *, run: Path | None = None, words: Sequence[str] | None = None
+) -> Planned:
+    """Check the configuration of a job, and find what it writes.
+
+    Args:
+        whole: Composed, with `hydra` in it.
+        run: Its run folder, where that is known; None: as its configuration says.
+        words: Its overrides; None: as Hydra lists them.
+
+    Raises:
+        UserError: The configuration is at fault, or the command takes no launcher.
+    """
     from omegaconf import OmegaConf, open_dict, read_write
 
     from gansfp.config import check
@@ -116,53 +154,61 @@ def _planned(whole: DictConfig) -> Planned:
             f"gansfp {whole.command}: takes no launcher; hydra/launcher goes with "
             f"{', '.join(COMMANDS)}"
         )
-    check(_task(whole))
-    if whole.command in IN_RUN_FOLDERS:
-        settings.name_experiment(whole)
-        run = Run.of(_task(whole)).folder
-        identity = str(run)
-    else:
-        run = Path(str(whole.output)).expanduser()
-        identity = f"{run}, worker {whole.worker}"
-    overrides = [str(word) for word in OmegaConf.to_container(whole.hydra.overrides.task) or ()]
-    with read_write(whole.hydra), open_dict(whole.hydra):
-        whole.hydra.runtime.output_dir = str(Path(str(whole.hydra.sweep.dir)).absolute())
-    return Planned(whole, overrides, run, identity)
+    with hydra_answers_for(whole):
+        check(without_hydra(whole))
+        if whole.command not in IN_RUN_FOLDERS:
+            run = Path(str(whole.output)).expanduser()
+        elif run is None:
+            settings.name_experiment(whole)
+            pin_recipes(whole)
+            run = Run.of(without_hydra(whole)).folder
+        if words is None:
+            words = [str(one) for one in OmegaConf.to_container(whole.hydra.overrides.task) or ()]
+        with read_write(whole.hydra), open_dict(whole.hydra):
+            whole.hydra.runtime.output_dir = str(Path(str(whole.hydra.sweep.dir)).absolute())
+    own = whole.command in IN_RUN_FOLDERS
+    identity = str(run) if own else f"{run}, worker {whole.worker}"
+    return Planned(whole, list(words), run, identity)
 
 
-def _task(whole: DictConfig) -> DictConfig:
-    from omegaconf import OmegaConf
-
-    return OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])
-
-
-def freeze(plans: Sequence[Planned], launcher: str, *, dirty: bool) -> list[Job]:
+def freeze(
+    plans: Sequence[Planned], launcher: str, *, dirty: bool, queued: Mapping[str, Job] | None = None
+) -> list[Job]:
     """Write the folder of each job, and copy the code that they will run.
 
     Args:
         plans: What is to run.
         launcher: "local" or "slurm".
         dirty: Also run code that differs from its commit.
+        queued: Jobs of earlier launches that some of these wait for, by identity.
 
     Raises:
         UserError: The checkout was edited, and `dirty` is false.
     """
+    from gansfp.cluster.staging import with_jobs
+
     launch = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:4]}"
     names = distinct_names([plan.overrides for plan in plans])
-    studies = dict.fromkeys(plan.run.parent for plan in plans)
+    studies = dict.fromkeys(plan.study for plan in plans)
     codes = {study: take_snapshot(study / CODE, dirty=dirty) for study in studies}
+    folders = {identity: job.folder for identity, job in (queued or {}).items()}
     jobs = []
     for number, (plan, name) in enumerate(zip(plans, names, strict=True)):
-        study = plan.run.parent
+        study = plan.study
         _force_now(plan)
         folder = (study / JOBS / launch / f"{number:04d}").absolute()
         if not folder.parent.exists():
             folder.parent.mkdir(parents=True)
             write_json(folder.parent / LAUNCH, {"launcher": launcher, **_this_process()})
-        job = Job(folder, number, str(plan.config.command), name, plan.overrides, plan.run,
-                  plan.identity, Path.cwd(), codes[study], launcher)  # fmt: skip
-        with _hydra_answers_for(plan.config):
+        vote = f" (vote {plan.stage.round})" if plan.stage else ""
+        job = Job(folder, number, str(plan.config.command), name + vote, plan.overrides, plan.run,
+                  plan.identity, Path.cwd(), codes[study], launcher, list(plan.needs),
+                  plan.follows, plan.unless)  # fmt: skip
+        with hydra_answers_for(plan.config):
             job.write(plan.config)
+        folders[plan.identity] = folder
+        if plan.stage is not None:
+            with_jobs(plan.stage, folders).write(folder)
         jobs.append(job)
     return jobs
 

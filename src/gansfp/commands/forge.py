@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from gansfp import build
 from gansfp.errors import UserError
+from gansfp.forge.again import compare, first_card, recipe
 from gansfp.forge.card import leak_facts, made_with, member_facts
 from gansfp.forge.seeds import derive_seed
 from gansfp.forge.training import draw_samples, read_forged, train_generator, write_forged
@@ -44,6 +45,8 @@ def run(config: DictConfig) -> None:
     """
     settings.prepare()
     build.trust(config.trust)
+    first = first_card(config.again) if config.again else None
+    config = recipe(config, first) if first else config
     build.check_targets(config)
     plain: RealImages = build.instantiate(config.source).read()
     benchmark: ForgedBenchmark = build.instantiate(config.benchmark)
@@ -63,6 +66,9 @@ def run(config: DictConfig) -> None:
     for plan in plans:
         forge.generate(plan)
     forge.write()
+    if first and space.is_finished:
+        for line in compare(first, read_json(space.output / CARD)):
+            log.info("again: %s", line)
 
 
 @dataclass(frozen=True)

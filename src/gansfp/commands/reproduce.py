@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gansfp.arguments import to_hydra
+from gansfp.ensembles.members import pin_recipes
 from gansfp.errors import UserError
 from gansfp.runtime.code import running_code
 from gansfp.runtime.files import read_json
@@ -97,6 +98,9 @@ def _hash_now(words: list[str]) -> str | None:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(config_folder()), version_base="1.3"):
-            return config_hash(compose(command, to_hydra(command, rest)))
+            translated = to_hydra(command, rest)
+            config = compose(command, translated)
+            pin_recipes(config, [word for word in translated if not word.startswith("hydra")])
+            return config_hash(config)
     except (HydraException, OmegaConfBaseException, UserError):
         return None

@@ -10,6 +10,7 @@ import lightning as L
 
 from gansfp import build
 from gansfp.ensembles.ensemble import Ensemble
+from gansfp.ensembles.members import pin_recipes
 from gansfp.errors import UserError
 from gansfp.evaluation.result import objective_of
 from gansfp.methods.base import BenchmarkModule, Estimator
@@ -40,6 +41,7 @@ def run(config: DictConfig) -> float | None:
     settings.prepare()
     settings.refuse_ddp_sweep(config)
     settings.name_experiment(config)
+    pin_recipes(config)
     build.trust(config.trust)
     build.check_targets(config)
     folder = Run.of(config)

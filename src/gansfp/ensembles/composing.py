@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gansfp.arguments import to_hydra
@@ -26,42 +27,44 @@ def own_hydra() -> Hydra:
     return Hydra("gansfp", ConfigLoaderImpl(search_path))
 
 
-def launcher_name() -> str:
-    """Name the launcher that members go to; in a sweep, this process."""
+def search_path_words() -> list[str]:
+    """Name the user's own config folder, as the command line does."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if HydraConfig.initialized():
+        given = HydraConfig.get().overrides.hydra
+        found = [word for word in given if word.startswith("hydra.searchpath=")]
+        if found:
+            return found
+    return to_hydra("train", [])
+
+
+def compose_run(
+    hydra: Hydra, words: Sequence[str], nowhere: Path | None = None
+) -> tuple[DictConfig, Run]:
+    """Compose a member.
+
+    Args:
+        hydra: Our own.
+        words: What follows `gansfp train`.
+        nowhere: Stands for the study where the pseudo-labels are not written yet: what they say is
+            part of a run's name.
+
+    Returns:
+        Its configuration with `hydra` in it, and the folder that it writes.
+
+    Raises:
+        UserError: A word is at fault.
+    """
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
-    if not HydraConfig.initialized() or HydraConfig.get().mode == RunMode.MULTIRUN:
-        return "basic"
-    return str(HydraConfig.get().runtime.choices.get("hydra/launcher", "basic"))
-
-
-def launcher_words() -> list[str]:
-    """Take the launcher over from a command line without -m; a sweep has used it already."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-
-    own = to_hydra("train", [])  # the user's own config folder
-    if not HydraConfig.initialized():
-        return own
-    hydra = HydraConfig.get()
-    given = [word for word in hydra.overrides.hydra if not word.startswith("hydra.mode=")]
-    if hydra.mode == RunMode.MULTIRUN:
-        given = [word for word in given if word.startswith("hydra.searchpath=")]
-    return given if any(word.startswith("hydra.searchpath=") for word in given) else [*given, *own]
-
-
-def compose_run(hydra: Hydra, words: Sequence[str]) -> tuple[DictConfig, Run]:
-    """Compose a member: its configuration, and the folder that it writes."""
-    from hydra.core.hydra_config import HydraConfig
-    from hydra.types import RunMode
-    from omegaconf import open_dict
-
+    from gansfp.ensembles.members import pin_recipes
     from gansfp.hydra_errors import reword
 
     try:
-        config = hydra.compose_config(
-            "train", [*launcher_words(), *words], RunMode.RUN, False, False
+        whole = hydra.compose_config(
+            "train", [*search_path_words(), *words], RunMode.RUN, False, False
         )
     except Exception as error:
         worded = reword(error, "train", list(words))
@@ -69,11 +72,21 @@ def compose_run(hydra: Hydra, words: Sequence[str]) -> tuple[DictConfig, Run]:
             raise
         raise UserError(f"method.members: {worded}") from error
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(config)
+    HydraConfig.instance().set_config(whole)
     try:
-        with open_dict(config):
-            del config["hydra"]
-        settings.name_experiment(config)
-        return config, Run.of(config)
+        settings.name_experiment(whole)
+        pin_recipes(whole)
+        task = without_hydra(whole)
+        if nowhere is None:
+            return whole, Run.of(task)
+        task.data.pseudo_labels = None
+        return whole, Run(nowhere / Run.of(task).folder.name)
     finally:
         HydraConfig.instance().cfg = before
+
+
+def without_hydra(whole: DictConfig) -> DictConfig:
+    """Give the configuration of the command alone."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.masked_copy(whole, [str(key) for key in whole if key != "hydra"])

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from gansfp.arguments import quote
 from gansfp.ensembles.launching import launch, refuse_script_ddp
-from gansfp.ensembles.members import plan, write_out
+from gansfp.ensembles.members import members_of
 from gansfp.ensembles.pseudo_labels import run_rounds
 from gansfp.ensembles.record import FILE, Record, Round, Voter
+from gansfp.ensembles.stages import present_stage
 from gansfp.ensembles.voting import vote
 from gansfp.errors import UserError
 from gansfp.methods.base import Estimator
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
     from gansfp.data.datamodule import BenchmarkDataModule
-    from gansfp.ensembles.members import Member
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +54,7 @@ class Ensemble(Estimator):
         agreement: float = 0.9,
         overrides: str | None = None,
         runs: str | Sequence[str] | None = None,
+        recipes: str | None = None,
     ) -> None:
         """Name the members.
 
@@ -71,6 +70,8 @@ class Ensemble(Estimator):
             agreement: Smallest share of the members that gives a test image a pseudo-label.
             overrides: Further `key=value` words for every member, after those of the command line.
             runs: Folders below which every finished run is a member too.
+            recipes: What the members' recipes compose to: see `pin_recipes`. Part of the hash of a
+                run, and nothing else.
 
         Raises:
             UserError: Nothing can be a member, or a number is impossible.
@@ -83,15 +84,13 @@ class Ensemble(Estimator):
             raise UserError(
                 f"method.rounds={rounds}, agreement={agreement}: give rounds from 0, and a share"
             )
-        self._members = write_out(members, backbones, grid)
-        self._replicas, self._drop_worst, self._bar = replicas, drop_worst, bar
+        self._drop_worst, self._bar = drop_worst, bar
         self._rounds, self._agreement = rounds, agreement
-        self._overrides = shlex.split(overrides or "")
         self._runs = [runs] if isinstance(runs, str) else list(runs or ())
         self.record = Record()
 
     def gather(self, config: DictConfig, run: Run) -> None:
-        """Run the missing members of all rounds.
+        """Run the missing members of all rounds; in a job that only counts votes, read them.
 
         Args:
             config: The ensemble's configuration.
@@ -99,6 +98,7 @@ class Ensemble(Estimator):
 
         Raises:
             UserError: A member fails, or the Trainer cannot be theirs.
+            NextRound: The members of the next round are jobs that start after this one.
         """
         refuse_script_ddp(config)
         folder = run.folder / "rounds"
@@ -109,15 +109,14 @@ class Ensemble(Estimator):
 
     def _round(self, config: DictConfig, number: int, pseudo_labels: Path | None) -> Round:
         """Run the members that are missing from a round, and choose those that vote."""
-        first = self._replicas * int(config.seed)
-        seeds = range(first, first + self._replicas)
-        extra = []
-        if pseudo_labels is not None:
-            extra = [f"data.pseudo_labels={quote(str(pseudo_labels))}"]
-        planned = plan(config, self._members, seeds, [*self._overrides, *extra])
-        launch(planned)
-        voters = [Voter.of(member.run, member.words, member.plain) for member in planned]
-        voters += [Voter.of(run) for run in self._finished(str(config.task), planned)]
+        stage = present_stage()
+        if stage is not None:
+            voters = [Voter.of(s.find(), s.words, s.plain) for s in stage.seats(number)]
+        else:
+            planned = members_of(config, pseudo_labels) if config.method.members else []
+            launch(planned)
+            voters = [Voter.of(member.run, member.words, member.plain) for member in planned]
+        voters += [Voter.of(run) for run in self._finished(str(config.task), voters)]
         found = Round(number, voters)
         if not found.choose(self._drop_worst, self._bar):
             (best,) = found.voting
@@ -127,9 +126,9 @@ class Ensemble(Estimator):
             )  # fmt: skip
         return found
 
-    def _finished(self, task: str, planned: Sequence[Member]) -> list[Run]:
+    def _finished(self, task: str, voters: Sequence[Voter]) -> list[Run]:
         """Find the runs of `method.runs`, without ensembles."""
-        known = {member.run.folder.resolve() for member in planned}
+        known = {Path(voter.run).resolve() for voter in voters}
         found = []
         for folder in self._runs:
             paths = sorted(Path(folder).expanduser().rglob("result.json"))

@@ -1,4 +1,4 @@
-"""Runs the members of an ensemble that are missing, by the launcher of the command line."""
+"""Runs the members of an ensemble that are missing, one after another in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from gansfp.ensembles.composing import launcher_name, launcher_words, own_hydra
+from gansfp.ensembles.composing import own_hydra, search_path_words
+from gansfp.ensembles.stages import POLL_SECONDS, present_stage
 from gansfp.errors import UserError
 from gansfp.jobs import Jobs, SweepFailed
 from gansfp.runtime.claims import claim_stands
@@ -21,14 +22,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 10.0
-
 
 def launch(members: Sequence[Member]) -> None:
-    """Run the members that are not finished, by the launcher of the command line.
+    """Run the members that are not finished.
 
-    In a sweep an ensemble is a job itself; its members then run in it, one after another. A member
-    that another process is at work on is waited for.
+    Under `hydra/launcher` they are jobs instead (`gansfp.ensembles.stages`). A member that another
+    process is at work on is waited for.
 
     Raises:
         UserError: A member failed.
@@ -74,10 +73,10 @@ def refuse_script_ddp(config: DictConfig) -> None:
     """
     trainer = config.trainer
     several = trainer.get("devices") not in (1, "1", None) or trainer.num_nodes > 1
-    if several and "spawn" not in str(trainer.strategy) and launcher_name() == "basic":
+    if several and "spawn" not in str(trainer.strategy) and present_stage() is None:
         raise UserError(
             f"trainer.devices={trainer.devices}: an ensemble runs its members in this process; "
-            "take trainer=ddp_spawn, or without -m a launcher of jobs (hydra/launcher=...)"
+            "take trainer=ddp_spawn, or hydra/launcher=local or slurm, where each is a job"
         )
 
 
@@ -87,7 +86,7 @@ def _launcher(jobs: Jobs) -> Any:
     from hydra.types import HydraContext, RunMode
 
     hydra = own_hydra()
-    sweep = hydra.compose_config("train", launcher_words(), RunMode.MULTIRUN, False, False)
+    sweep = hydra.compose_config("train", search_path_words(), RunMode.MULTIRUN, False, False)
     context = HydraContext(config_loader=hydra.config_loader, callbacks=Callbacks(sweep))
     return Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=jobs.run, config=sweep

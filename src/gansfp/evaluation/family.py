@@ -40,7 +40,7 @@ def corrected_p(folders: Sequence[Path]) -> dict[Path, float]:
     families: dict[Path, list[tuple[Path, pd.DataFrame]]] = {}
     for folder in folders:
         try:
-            truth = _truth_path(Run(folder))
+            truth = truth_path(Run(folder))
             table = read_table(Run(folder).predictions("test")).sort_values("sample_id")
         except (UserError, OSError):
             continue
@@ -69,7 +69,7 @@ def _correct(truth: Path, runs: Sequence[tuple[Path, pd.DataFrame]]) -> dict[Pat
     return {folder: float(p) for (folder, _), p in zip(runs, adjusted, strict=True)}
 
 
-def _truth_path(run: Run) -> Path | None:
+def truth_path(run: Run) -> Path | None:
     """Find the truth of a run's test images; None where there is none."""
     config = run.config
     if config.get("truth"):

@@ -58,11 +58,11 @@ def leaderboard(folder: Path, members: bool = False) -> pd.DataFrame:
 
     Returns:
         Columns `task`, `study`, `experiment`, `variant` (hash of the configuration without its
-        seed), `changes` (what the command line changed in the recipe), `seeds`,
-        `set` ("test", or "validation" where no truth was at hand), for each metric shown
-        `<metric>`, `<metric>_low`, `<metric>_high` (one seed:
-        its 95 % interval; several: mean, smallest, largest), `p` (largest over seeds),
-        `p_corrected` (the same, corrected for the runs of the study on the same test images, see
+        seed), `changes` (what the command line changed in the recipe), `seeds`, `folders` (of the
+        runs, a seed each), `set` ("test", or "validation" where no truth was at hand), for each
+        metric shown `<metric>`, `<metric>_low`, `<metric>_high` (one seed: its 95 % interval;
+        several: mean, smallest, largest), `p` (largest over seeds), `p_corrected` (the same,
+        corrected for the runs of the study on the same test images, see
         `gansfp.evaluation.family`; None where it can't be), `valid` (True, False or None),
         `invalid_reason`, `transductive`, `published_run`, `published`.
         Within each task results on test images come before those on validation images, inductive
@@ -224,7 +224,7 @@ def _joined(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _over_seeds(key: dict[str, Any], runs: list[dict[str, Any]]) -> dict[str, Any]:
-    row: dict[str, Any] = {**key, "seeds": len(runs)}
+    row: dict[str, Any] = {**key, "seeds": len(runs), "folders": [run["folder"] for run in runs]}
     for name in SHOWN[key["task"]]:
         row |= dict(
             zip(

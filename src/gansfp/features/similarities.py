@@ -155,10 +155,7 @@ class MapSSIM:
             .cpu()
             for start in range(0, max(len(images), 1), self.batch_size)
         ]
-        maps = torch.cat(parts)
-        low, high = (maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True))
-        stretched = 255 * (maps - low) / (high - low).clamp(min=torch.finfo(maps.dtype).tiny)
-        return np.asarray(stretched.round().to(torch.uint8).numpy())
+        return stretched(torch.cat(parts))
 
     def spec(self) -> dict[str, Any]:
         """Describe the measure."""
@@ -169,6 +166,13 @@ class MapSSIM:
             "filters": list(self.filters),
             "batch_size": self.batch_size,
         }
+
+
+def stretched(maps: torch.Tensor) -> Images:
+    """Show maps, fp32 (N, h, w), as grey images, uint8: each from its smallest to its largest."""
+    low, high = (maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True))
+    levels = 255 * (maps - low) / (high - low).clamp(min=torch.finfo(maps.dtype).tiny)
+    return np.asarray(levels.round().to(torch.uint8).numpy())
 
 
 def similarity_from_spec(spec: dict[str, Any]) -> Similarity:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gansfp.evaluation.ranking import auroc
+from gansfp.evaluation.intervals import delong
 from gansfp.features.neighbours import nearest
 from gansfp.runtime.provenance import provenance
 
@@ -41,7 +42,8 @@ def leak_facts(
         copies: Exact copies that were thrown away.
 
     Returns:
-        `auc_nearest`: AUC of "nearest sample is near in pixels" for member against other.
+        `auc_nearest`: AUC of "nearest sample is near in pixels" for member against other, and its
+        95 % `auc_interval` by patient (`delong`); None where a side is empty.
         `nearest_is_member` and `expected`: share of samples whose nearest real image is a member,
         and the share of members among the real images. `near_copies_of_members` and
         `near_copies_of_others`: shares of the samples.
@@ -54,8 +56,11 @@ def leak_facts(
     two, index = nearest(drawn, real, 2)
     near = two[:, 0] < NEAR_COPY * two[:, 1]
     of_member = is_member[index[:, 0]]
+    area = delong(is_member, -from_real[:, 0], source.groups)
+    known = not math.isnan(area.value)
     return {
-        "auc_nearest": _auc(-from_real[:, 0], is_member),
+        "auc_nearest": round(area.value, 4) if known else None,
+        "auc_interval": [round(area.low, 4), round(area.high, 4)] if known else None,
         "nearest_is_member": round(float(of_member.mean()), 4),
         "expected": round(float(is_member.mean()), 4),
         "near_copies_of_members": round(float((near & of_member).mean()), 4),
@@ -70,8 +75,3 @@ def member_facts(source: RealImages, members: Rows) -> list[dict[str, str]]:
         {"name": source.names[k], "group": source.groups[k], "hash": source.hashes[k]}
         for k in members
     ]
-
-
-def _auc(score: NDArray[np.float64], positive: NDArray[np.bool_]) -> float | None:
-    """Area under the ROC curve; None where a class is empty."""
-    return None if positive.all() or not positive.any() else round(auroc(positive, score), 4)

@@ -22,6 +22,12 @@ def adversarial(scores: Tensor, real: bool) -> Tensor:
     return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, float(real)))
 
 
+def hinge(scores: Tensor, real: bool) -> Tensor:
+    """Hinge of discriminator logits, any shape: mean of max(0, 1 - D) for real, max(0, 1 + D)."""
+    scores = at_least_single(scores)
+    return F.relu(1 - scores if real else 1 + scores).mean()
+
+
 class PatchNCE(nn.Module):
     """Tell the patch at the same place from the other patches of the same image.
 

@@ -31,7 +31,7 @@ class MethodTraits:
     Attributes:
         uses_synthetic: How a membership method reads the synthetic images.
         higher_is_member: The sign that theory gives `raw_score`; labels may reverse it only with
-            evidence (see `gansfp.decisions`).
+            evidence (see `gansfp.orientation`).
         fits_labels: Labels enter the fit, so the labelled images that it was fitted on are scored
             in sample and only held-out ones may set a threshold.
         transductive: A test score depends on other unlabelled test images.

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 
 
 class PretrainedModule(BenchmarkModule):
-    """A method with `TrainableBackbone`s inside: their weights are read when a fit starts.
+    """A method that starts from pretrained weights: they are read when a fit starts.
 
     A fit that goes on from a checkpoint, and a prediction, read nothing but the checkpoint.
+    Lightning names the checkpoint only after `setup`, so that this is decided in `on_fit_start`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -29,10 +30,14 @@ class PretrainedModule(BenchmarkModule):
         """Read the pretrained weights, on every process."""
         if self._restored:
             return
+        self.read_pretrained()
+        self.after_pretrained()
+
+    def read_pretrained(self) -> None:
+        """Read the weights of every `TrainableBackbone` inside."""
         for module in self.pretrained_part().modules():
             if isinstance(module, TrainableBackbone):
                 module.load_pretrained()
-        self.after_pretrained()
 
     def pretrained_part(self) -> nn.Module:
         """Name the part whose backbones read weights; others are copies of it."""

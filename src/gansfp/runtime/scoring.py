@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gansfp import build
-from gansfp.decisions import orient
 from gansfp.methods.base import Estimator
+from gansfp.orientation import orient
 from gansfp.runtime import learned
 from gansfp.runtime.files import read_json, write_json
 from gansfp.tables import score_table, write_table

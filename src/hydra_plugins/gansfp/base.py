@@ -49,6 +49,7 @@ class FrozenLauncher(Launcher):
                 has started.
         """
         from gansfp.cluster import study
+        from gansfp.cluster.staging import attributed, in_stages
 
         configure_log(self._config.hydra.job_logging, self._config.hydra.verbose)
         if not isinstance(self._record, Jobs):
@@ -56,8 +57,11 @@ class FrozenLauncher(Launcher):
         plans = study.compose(self._hydra_context, self._config, job_overrides, initial_job_idx)
         missing = {plan.identity: plan for plan in plans if not plan.finished}
         study.log.info("%d jobs, %d of them to run", len(plans), len(missing))
-        failures = self.run(list(missing.values())) if missing else {}
-        return study.conclude(self._record, plans, failures)
+        jobs = in_stages(list(missing.values()))
+        if len(jobs) > len(missing):
+            study.log.info("with the members and the rounds of ensembles: %d jobs", len(jobs))
+        failures = self.run(jobs) if jobs else {}
+        return study.conclude(self._record, plans, attributed(failures, jobs))
 
     @abstractmethod
     def run(self, plans: list[Planned]) -> dict[str, Exception]:

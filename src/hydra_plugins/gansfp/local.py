@@ -35,8 +35,8 @@ class LocalLauncher(FrozenLauncher):
             len(plans),
             workers=self.workers,
             threads=self.threads,
-            gpus=max(processes_asked(plan.config) for plan in plans),
-            needed=any(gpus_asked(plan.config) for plan in plans),
+            gpus=max(processes_asked(plan.config) for plan in plans if not plan.stage),
+            needed=any(gpus_asked(plan.config) for plan in plans if not plan.stage),
         )
         jobs = study.freeze(plans, "local", dirty=self.dirty)
         pool.log.info(

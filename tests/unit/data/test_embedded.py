@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
+from toy import write_toy_membership
 
 from gansfp.data import embedded
 from gansfp.data.benchmark import load_benchmark
 from gansfp.data.decode import decode_image
-from gansfp.data.toy import write_toy_membership
 from gansfp.errors import UserError
 
 
@@ -155,7 +155,15 @@ class TestShipped:
         assert min(shares.values()) >= 0.35
         assert max(shares.values()) <= 0.90
 
-    @pytest.mark.parametrize("place", ["membership/ddpm_long", "attribution/one_population"])
+    def test_the_anatomy_gives_the_region_away(self):
+        shares = nearest_subset_shares("mixed_regions")
+        assert set(shares) == {"neck", "chest", "abdomen"}
+        assert min(shares.values()) > 0.90
+
+    @pytest.mark.parametrize(
+        "place",
+        ["membership/ddpm_long", "attribution/one_population", "attribution/mixed_regions"],
+    )
     def test_no_real_image_is_handed_out_as_a_synthetic_one(self, place):
         folder = Path(embedded.resolve(f"embedded:{place}"))
         files = digest(folder)

@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import toy_generator
 from PIL import Image
 from scipy.ndimage import zoom
 from scipy.spatial.distance import cdist
@@ -12,15 +13,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from gansfp.data import toy_generator
-from gansfp.data.toy import (
+from toy import (
     AttributionCounts,
     MembershipCounts,
     write_toy_attribution,
     write_toy_membership,
 )
-from gansfp.data.toy_generator import ToyGenerator, _enlarging
+from toy_generator import ToyGenerator, _enlarging
+
 from gansfp.errors import UserError
 
 

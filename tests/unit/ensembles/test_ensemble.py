@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from toy import write_toy_attribution
 
 from gansfp import cli
 from gansfp.commands import train
-from gansfp.data.toy import write_toy_attribution
 from gansfp.ensembles.ensemble import Ensemble
 from gansfp.ensembles.members import Recipe, write_out
 from gansfp.ensembles.voting import vote

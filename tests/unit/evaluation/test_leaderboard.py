@@ -43,6 +43,10 @@ def _write(root, experiment, seed, kappa, *, valid=True, published=None, test=Tr
     return folder
 
 
+def _config(folder):
+    return SimpleNamespace(dir=str(folder), members=False, output=None, figures=False)
+
+
 def _text(table):
     console = Console(width=240, record=True, file=io.StringIO())
     console.print(table)
@@ -124,15 +128,20 @@ def test_broken_runs_are_counted_and_old_ones_passed_over(tmp_path, capsys):
     frame = leaderboard(tmp_path)
     assert frame["experiment"].tolist() == ["fine"]
     assert frame.attrs["broken"] == 3
-    report.run(SimpleNamespace(dir=str(tmp_path), members=False))
+    report.run(_config(tmp_path))
     printed = capsys.readouterr().out
     assert "membership, by kappa" in printed
     assert "attribution" not in printed
     assert "3 broken results skipped" in printed
+    assert printed.endswith(f"page: {tmp_path / 'report.html'}\n")
+    # Runs without tables or configuration have their numbers all the same.
+    page = (tmp_path / "report.html").read_text()
+    assert "3 broken results were skipped" in page
+    assert "fine" in page
 
 
 def test_report_without_runs_is_a_user_error(tmp_path):
     with pytest.raises(UserError, match="no finished run"):
-        report.run(SimpleNamespace(dir=str(tmp_path), members=False))
+        report.run(_config(tmp_path))
     with pytest.raises(UserError, match="no such folder"):
-        report.run(SimpleNamespace(dir=str(tmp_path / "none"), members=False))
+        report.run(_config(tmp_path / "none"))

@@ -46,11 +46,18 @@ def test_only_the_evaluation_imports_the_truth_reader():
     assert _importers("gansfp.evaluation.truth") == {
         "evaluation/evaluator.py",
         "evaluation/family.py",  # the same truth again, for the runs of a study together
+        "evaluation/evidence.py",  # and for the curves of a report
     }
 
 
-def test_only_the_leaderboard_corrects_by_truth():
-    assert _importers("gansfp.evaluation.family") == {"evaluation/leaderboard.py"}
+def test_only_the_leaderboard_and_the_report_look_at_truth_again():
+    assert _importers("gansfp.evaluation.family") == {
+        "evaluation/evidence.py",
+        "evaluation/leaderboard.py",
+    }
+    readers = _importers("gansfp.evaluation.evidence")
+    assert readers
+    assert all(path.startswith("report/") for path in readers)
 
 
 def test_only_commands_import_the_evaluator():

@@ -4,8 +4,8 @@ import lightning as L
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
+from toy_anatomy import draw_patients, draw_slices, render
 
-from gansfp.data.toy_anatomy import draw_patients, draw_slices, render
 from gansfp.data.writing import write_csv, write_images
 
 
@@ -86,6 +86,7 @@ def config(patients, tmp_path):
                 }
             },
             "output": str(tmp_path / "forged"),
+            "again": None,
             "seed": 0,
             "force": False,
             "worker": None,

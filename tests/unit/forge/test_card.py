@@ -29,6 +29,8 @@ def test_near_copies_of_members_are_told_from_the_rest():
         real.pixels[:, None].astype(float) - samples[None].astype(float), axis=(2, 3)
     ).min(axis=1)
     assert facts["auc_nearest"] == round(roc_auc_score(np.arange(12) < 6, -distance), 4)
+    low, high = facts["auc_interval"]
+    assert low < facts["auc_nearest"] < high
 
 
 def test_without_others_there_is_no_auc():

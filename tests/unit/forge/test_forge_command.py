@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from forged import card_of, digest, steady
 from omegaconf import OmegaConf
 from PIL import Image
 from torch import nn
@@ -23,19 +22,6 @@ from gansfp.forge.workspace import Workspace
 from gansfp.runtime.claims import Claim
 
 
-def digest(folder):
-    """All files but the card, whose seconds and host differ from run to run."""
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in Path(folder).rglob("*")
-        if path.is_file() and path.name != "card.json"
-    }
-
-
-def card_of(folder):
-    return json.loads((Path(folder) / "card.json").read_text())
-
-
 def labels_of(folder):
     with (Path(folder) / "test/labels.csv").open() as stream:
         return dict(list(csv.reader(stream))[1:])
@@ -43,18 +29,6 @@ def labels_of(folder):
 
 def pixels(path):
     return np.asarray(Image.open(path).convert("L"))
-
-
-def steady(card):
-    """The card without what may differ between two runs."""
-    generators = {
-        name: {key: value for key, value in facts.items() if key != "seconds"}
-        for name, facts in card["generators"].items()
-    }
-    return {
-        **{k: v for k, v in card.items() if k not in ("made_with", "tried")},
-        "generators": generators,
-    }
 
 
 def test_membership_truth_is_who_was_trained_on(config, patients):

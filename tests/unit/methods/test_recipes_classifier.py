@@ -6,11 +6,13 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
+from torch.utils.data import DataLoader
 
 from gansfp.build import accepted, instantiate
 from gansfp.callbacks.keep_best import KeepBest
@@ -87,18 +89,41 @@ def test_built_method_holds_every_value_of_the_sheet(sheet: dict[str, Any]) -> N
     assert module.eval()(images).shape == (2, sheet["outputs"])
 
 
-def test_the_first_task_of_a_fit_is_the_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
-    cfg = composed("method=classifier", "task=attribution")
-    module = instantiate(cfg.method, task="attribution", classes=["t1", "t2"])
-    first = module.network.backbone.conv_stem.weight.clone()
-    module._trainer = SimpleNamespace(ckpt_path="last.ckpt")
-    module.setup("fit")
-    assert torch.equal(module.network.backbone.conv_stem.weight, first)  # resumed: from its own
-    module._trainer = SimpleNamespace(ckpt_path=None)
-    module.setup("predict")
-    assert torch.equal(module.network.backbone.conv_stem.weight, first)
-    module.setup("fit")
-    from gansfp.features.backbones import build_model
+def test_a_fit_begins_with_the_pretrained_weights_and_a_resumed_one_reads_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gansfp.features import backbones
 
-    wanted = build_model("tf_efficientnet_lite0", "lite").conv_stem.weight
-    assert torch.equal(module.network.backbone.conv_stem.weight, wanted)
+    cfg = composed("method=classifier", "task=attribution", "method.keep=last")
+    wanted = backbones.build_model("tf_efficientnet_lite0", "lite").conv_stem.weight
+    read: list[str] = []
+    build = backbones.build_model
+
+    def counted(name: str, weights: str, *rest: Any) -> Any:
+        read.extend([weights] if weights != "none" else [])
+        return build(name, weights, *rest)
+
+    monkeypatch.setattr(backbones, "build_model", counted)
+    begun: list[torch.Tensor] = []
+
+    class Begin(L.Callback):
+        def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+            begun.append(pl_module.network.backbone.conv_stem.weight.detach().clone())
+
+    def fit(steps: int, checkpoint: Path | None) -> L.Trainer:
+        module = instantiate(cfg.method, task="attribution", classes=["t1", "t2"])
+        module.configure_optimizers = lambda: torch.optim.SGD(module.parameters(), 0.1)
+        images = {"image": torch.zeros(2, 32, 32, dtype=torch.uint8), "label": torch.tensor([0, 1])}
+        trainer = L.Trainer(max_steps=steps, accelerator="cpu", logger=False, callbacks=[Begin()],
+                            enable_checkpointing=False, enable_progress_bar=False,
+                            enable_model_summary=False)  # fmt: skip
+        loader = DataLoader([images] * 2, batch_size=None)
+        trainer.fit(module, loader, ckpt_path=checkpoint, weights_only=True)
+        return trainer
+
+    fit(1, None).save_checkpoint(tmp_path / "last.ckpt")
+    assert torch.equal(begun[0], wanted)
+    assert read == ["lite"]
+    fit(2, tmp_path / "last.ckpt")
+    assert read == ["lite"]
+    assert not torch.equal(begun[1], wanted)

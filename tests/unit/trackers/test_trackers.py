@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from toy import write_toy_membership
 
 from gansfp import cli
 from gansfp.commands import train
-from gansfp.data.toy import write_toy_membership
 from gansfp.trackers.csv import CsvTracker
 
 QUICK = ["evaluator.bootstrap=50", "evaluator.permutations=50", "trainer.accelerator=cpu"]

@@ -13,10 +13,11 @@ from gansfp.callbacks.keep_best import KeepBest
 from gansfp.data.benchmark import MEMBER_LABELS
 from gansfp.errors import UserError
 from gansfp.features.backbones import BackboneSpec
-from gansfp.methods.base import BenchmarkModule, check_classes
+from gansfp.methods.base import check_classes
 from gansfp.methods.classifier.inference import Inference, among, similarity
 from gansfp.methods.classifier.network import ClassifierNetwork
 from gansfp.methods.optimisation import make_optimiser, make_schedule, optimisation, steps_of_fit
+from gansfp.methods.pretrained import PretrainedModule
 from gansfp.methods.probe.svm import LinearSVM
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from gansfp.methods.optimisation import OptimiserName, ScheduleName
 
 
-class ClassifierModule(BenchmarkModule):
+class ClassifierModule(PretrainedModule):
     """A pretrained network, fine-tuned with cross-entropy (SDVAHCS/UCSD and Medhastra, 2025).
 
     Attribution: one class a subset, and perhaps "real" as one more, which is no answer at test.
@@ -105,10 +106,9 @@ class ClassifierModule(BenchmarkModule):
         if compile:
             self.network.compile()
 
-    def setup(self, stage: str) -> None:
-        """Fetch the pretrained weights for a fit that starts afresh."""
-        if stage == "fit" and self.trainer.ckpt_path is None:
-            self.network.load_pretrained()
+    def read_pretrained(self) -> None:
+        """Give the backbone its pretrained weights; the head starts random."""
+        self.network.load_pretrained()
 
     def own_callbacks(self) -> list[L.Callback]:
         """Keep the best epoch where the recipe says so."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from gansfp.data.augment import unit_range
 from gansfp.errors import UserError
 from gansfp.forge.gradients import give_gradients, take_gradients
 from gansfp.forge.seeds import torch_generator
@@ -19,29 +17,19 @@ from gansfp.losses.dclgan import (
     grey_divergence,
 )
 from gansfp.losses.gather import mean_of_processes
-from gansfp.methods.base import BenchmarkModule
-from gansfp.methods.dclgan.network import (
-    PatchDiscriminator,
-    PatchProjection,
-    Translator,
-    attention_map,
-)
+from gansfp.methods.dclgan.attention import AttentionModule, check_share
+from gansfp.methods.dclgan.network import PatchDiscriminator, PatchProjection, Translator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
     from torch import Tensor
-
-    from gansfp.data.datamodule import BenchmarkDataModule
 
 BUGS = ("constant_histogram",)
 WEIGHTS = {"adversarial": 1.0, "nce": 2.0, "matching": 5.0, "grey": 1.0, "penalty": 1.0}
-ATTENDED = 3
-"""Last maps of the discriminator that attention is read from."""
 
 
-class DCLGANModule(BenchmarkModule):
+class DCLGANModule(AttentionModule):
     """A GAN translates synthetic images; where its discriminator looks decides (Neural Nexus).
 
     A step updates the discriminator, then the generator with the projections. The discriminator
@@ -49,8 +37,7 @@ class DCLGANModule(BenchmarkModule):
     adversarial one: patch contrast between input and translation, matching of discriminator
     features, divergence of grey values.
 
-    The score of a real image is the overlap (intersection over union) of where the discriminator's
-    attention on it is strongest with where it is on the mean synthetic image.
+    Scores are those of `AttentionModule`.
 
     Training batches hold "image", synthetic, and "real_image"
     (`gansfp.data.generated.UnpairedImages`). Training logs `train/loss` (generator) and
@@ -61,8 +48,6 @@ class DCLGANModule(BenchmarkModule):
         discriminator: Judges patches.
         projection: Makes vectors of the generator's patches.
     """
-
-    uses_synthetic = "mean"
 
     def __init__(
         self,
@@ -113,8 +98,7 @@ class DCLGANModule(BenchmarkModule):
             raise UserError(f"method.loss_weights.{unknown[0]}: choose {', '.join(WEIGHTS)}")
         if unknown := sorted(set(faithful_bugs) - set(BUGS)):
             raise UserError(f"method.faithful_bugs={unknown}: choose {', '.join(BUGS)}")
-        if not 0 < share < 1:
-            raise UserError(f"method.share={share}: must be between 0 and 1")
+        check_share(share)
         loss_weights, betas = {**WEIGHTS, **given}, list(betas)
         discriminator_betas, faithful_bugs = list(discriminator_betas), list(faithful_bugs)
         self.save_hyperparameters()
@@ -125,9 +109,13 @@ class DCLGANModule(BenchmarkModule):
         self.nce = PatchNCE(temperature)
         self.to(memory_format=torch.channels_last)
 
+    def judge(self) -> PatchDiscriminator:
+        """Name the discriminator."""
+        return self.discriminator
+
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Update the discriminator, then the generator; counted as one step."""
-        made, real = (self._scaled(batch[name]) for name in ("image", "real_image"))
+        made, real = (self.scaled(batch[name]) for name in ("image", "real_image"))
         chance = torch_generator(made.device, self.hparams["seed"], "step", self.global_step)
         translated, maps = self.generator(made)
         judged = self.discriminator_loss(real, translated.detach(), chance)
@@ -216,59 +204,5 @@ class DCLGANModule(BenchmarkModule):
             schedules.append(rates.StepLR(second, chosen["discriminator_step"], 0.5))
         return [first, second], schedules
 
-    def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Name the rows themselves and the synthetic images."""
-        if not len(data.generated_rows):
-            raise UserError("data.root: there are no synthetic images to compare with")
-        return np.union1d(rows, data.generated_rows)
-
-    def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
-        """Give flat attention maps, shape (B, map_side^2)."""
-        maps = self.discriminator(self._scaled(batch["image"]))[1]
-        return attention_map(maps[-ATTENDED:], self.hparams["map_side"]).flatten(1)
-
-    def scores(
-        self,
-        outputs: Tensor,
-        output_rows: NDArray[np.int64],
-        data: BenchmarkDataModule,
-        rows: NDArray[np.int64],
-    ) -> NDArray[np.float64]:
-        """Overlap attention on each image with that on the mean synthetic one."""
-        maps = outputs.detach().cpu().double().numpy()
-        mean = maps[np.searchsorted(output_rows, data.generated_rows)].mean(axis=0, keepdims=True)
-        real = maps[np.searchsorted(output_rows, rows)]
-        return overlap(real, mean, self.hparams["share"])
-
     def _generator_weights(self) -> list[torch.nn.Parameter]:
         return [*self.generator.parameters(), *self.projection.parameters()]
-
-    def _scaled(self, images: Tensor) -> Tensor:
-        grey = unit_range(images).unsqueeze(1).to(next(self.generator.parameters()).dtype)
-        return 2 * grey - 1
-
-
-def overlap(
-    maps: NDArray[np.float64], other: NDArray[np.float64], share: float
-) -> NDArray[np.float64]:
-    """Measure how far the strongest places of maps are those of another map.
-
-    Args:
-        maps: Shape (n, places).
-        other: Shape (1, places).
-        share: Of the places that count as strongest.
-
-    Returns:
-        Intersection over union, shape (n,).
-    """
-    left, right = (_strongest(values, share) for values in (maps, other))
-    both, either = (left & right).sum(axis=1), (left | right).sum(axis=1)
-    return np.asarray(both / np.maximum(either, 1), dtype=np.float64)
-
-
-def _strongest(maps: NDArray[np.float64], share: float) -> NDArray[np.bool_]:
-    count = max(1, round(share * maps.shape[1]))
-    order = np.argsort(-maps, axis=1, kind="stable")[:, :count]
-    found = np.zeros(maps.shape, dtype=bool)
-    np.put_along_axis(found, order, True, axis=1)
-    return found

@@ -89,6 +89,15 @@ class PatchDiscriminator(nn.Module):
         return self.last(x), maps
 
 
+def initialise(network: nn.Module, gain: float = 0.02) -> None:
+    """Draw the weights of convolutions and linear layers by Xavier's normal rule; biases are 0."""
+    for layer in network.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_normal_(layer.weight, gain)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
 class PatchProjection(nn.Module):
     """A perceptron for each layer, from patches of its map to unit vectors.
 

@@ -15,6 +15,7 @@ from gansfp.methods.base import check_classes
 from gansfp.methods.classifier.inference import among
 from gansfp.methods.experts.network import MixtureOfExperts, gate_entropy, trainable
 from gansfp.methods.optimisation import make_schedule, optimisation, steps_of_fit
+from gansfp.methods.pairing import outputs_of
 from gansfp.methods.pretrained import PretrainedModule
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class ExpertsModule(PretrainedModule):
         rows: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """Turn logits into scores; see the class and `BenchmarkModule`."""
-        logits = outputs.detach().cpu().double().numpy()[np.searchsorted(output_rows, rows)]
+        logits = outputs_of(outputs, output_rows, rows).double().numpy()
         if data.benchmark.task == "membership":
             return np.asarray(logits[:, 1] - logits[:, 0])
         check_classes(self.hparams["classes"], data.benchmark.classes)

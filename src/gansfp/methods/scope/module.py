@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, get_args
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -12,20 +11,16 @@ from gansfp.errors import UserError
 from gansfp.features.trainable import TrainableBackbone
 from gansfp.losses.angular import AngularLoss
 from gansfp.methods.experts.network import trainable
-from gansfp.methods.pairing import compare_pairs, on_scoring_device
-from gansfp.methods.pretrained import PretrainedModule
+from gansfp.methods.pairing import PartneredModule, check_partners
 from gansfp.methods.scope.network import Tokens, TwinHead, TwinTokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-    from torch import Tensor
-
-    from gansfp.data.datamodule import BenchmarkDataModule
+    from torch import Tensor, nn
 
 
-class TwinsModule(PretrainedModule):
+class TwinsModule(PartneredModule):
     """Compare real with synthetic images by twins that attend to each other (run 1160).
 
     Training compares pairs of a real and a synthetic image: "real_image", "generated_image" and
@@ -38,8 +33,6 @@ class TwinsModule(PretrainedModule):
         head: Compares tokens.
         angular: The angular loss.
     """
-
-    uses_synthetic = "mean"
 
     def __init__(
         self,
@@ -82,8 +75,7 @@ class TwinsModule(PretrainedModule):
             raise UserError(f"method.tokens={tokens}: choose map or global")
         if width % heads:
             raise UserError(f"method.heads={heads}: must divide method.width={width}")
-        if partners < 1:
-            raise UserError(f"method.partners={partners}: must be at least 1")
+        check_partners(partners)
         hidden = list(hidden)
         self.save_hyperparameters()
         self.branch = TwinTokens(TrainableBackbone(backbone, weights, size), width, tokens)
@@ -106,44 +98,17 @@ class TwinsModule(PretrainedModule):
         """Adam at one rate."""
         return torch.optim.Adam(trainable(self.parameters()), lr=self.hparams["lr"])
 
-    def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Name the rows themselves and their partners."""
-        return np.union1d(rows, self._partners(data))
-
     def predict_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Embed a batch as flat tokens, shape (B, N * width)."""
         tokens: Tensor = self.branch(batch["image"])
         return tokens.flatten(1)
 
-    def scores(
-        self,
-        outputs: Tensor,
-        output_rows: NDArray[np.int64],
-        data: BenchmarkDataModule,
-        rows: NDArray[np.int64],
-    ) -> NDArray[np.float64]:
-        """Average the confidences over the partners; see the class and `BenchmarkModule`."""
-        if not len(rows):
-            return np.empty(0)
-        tokens = outputs.detach().cpu().view(len(outputs), -1, self.hparams["width"])
-        places = [np.searchsorted(output_rows, wanted) for wanted in (rows, self._partners(data))]
-        real, partners = (torch.from_numpy(place) for place in places)
-        with on_scoring_device(self, self.head) as device:
-            (logits,) = compare_pairs(
-                lambda left, right: self.head(left, right)[:1],
-                tokens,
-                tokens,
-                torch.cartesian_prod(real, partners).view(-1, 2),
-                device,
-                chunk=512,
-            )
-        confidences: NDArray[np.float64] = torch.sigmoid(logits).view(len(real), -1).numpy()
-        return np.asarray(confidences.mean(axis=1))
+    def compared_part(self) -> nn.Module:
+        """Name the head."""
+        return self.head
 
-    def _partners(self, data: BenchmarkDataModule) -> NDArray[np.int64]:
-        rows = data.generated_rows
-        if not len(rows):
-            raise UserError("data.root: there are no synthetic images to compare with")
-        generator = np.random.default_rng(self.hparams["partner_seed"])
-        count = min(self.hparams["partners"], len(rows))
-        return np.sort(generator.choice(rows, count, replace=False))
+    def confidence(self, real: Tensor, partners: Tensor) -> Tensor:
+        """Compare flat tokens."""
+        tokens = (flat.view(len(flat), -1, self.hparams["width"]) for flat in (real, partners))
+        logits: Tensor = self.head(*tokens).logits
+        return logits

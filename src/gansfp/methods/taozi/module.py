@@ -13,6 +13,7 @@ from gansfp.errors import UserError
 from gansfp.losses.gather import gather_batch
 from gansfp.losses.infonce import InfoNCE
 from gansfp.methods.experts.network import MixtureOfExperts, gate_entropy
+from gansfp.methods.pairing import outputs_of
 from gansfp.methods.pretrained import PretrainedModule
 from gansfp.methods.taozi.inference import Aggregate, membership_scores
 from gansfp.methods.taozi.network import ContrastiveNetwork, Embedded, Norm
@@ -235,9 +236,9 @@ class TaoziModule(PretrainedModule):
         rows: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """Compare each image with the synthetic images; see `membership_scores`."""
-        vectors = F.normalize(outputs.detach().cpu().double(), dim=1).numpy()
         real, made = (
-            vectors[np.searchsorted(output_rows, wanted)] for wanted in (rows, data.generated_rows)
+            F.normalize(outputs_of(outputs, output_rows, wanted).double(), dim=1).numpy()
+            for wanted in (rows, data.generated_rows)
         )
         return membership_scores(real, made, self.hparams["aggregate"])
 

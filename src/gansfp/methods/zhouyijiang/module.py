@@ -13,7 +13,7 @@ from gansfp.features.trainable import TrainableBackbone
 from gansfp.losses.supcon import SupCon
 from gansfp.methods.experts.network import trainable
 from gansfp.methods.optimisation import make_schedule, optimisation, steps_of_fit
-from gansfp.methods.pairing import compare_pairs, on_scoring_device
+from gansfp.methods.pairing import compare_pairs, on_scoring_device, outputs_of
 from gansfp.methods.pretrained import PretrainedModule
 from gansfp.methods.zhouyijiang.network import CANet, LayerTokens
 from gansfp.methods.zhouyijiang.retrieval import candidate_pairs
@@ -149,14 +149,13 @@ class CANetModule(PretrainedModule):
         rows: NDArray[np.int64],
     ) -> NDArray[np.float64]:
         """Retrieve, compare and decide; see the class and `BenchmarkModule`."""
-        tokens = outputs.detach().cpu().view(len(outputs), len(self.tokens.layers), -1)
-        synthetic = tokens[_places(output_rows, data.generated_rows)]
-        _, _, labelled_similarity = self._compared(
-            tokens[_places(output_rows, _labelled(data))], synthetic
+        tokens = outputs.view(len(outputs), len(self.tokens.layers), -1)
+        labelled, synthetic, real = (
+            outputs_of(tokens, output_rows, wanted)
+            for wanted in (_labelled(data), data.generated_rows, rows)
         )
-        pairs, confidence, similarity = self._compared(
-            tokens[_places(output_rows, rows)], synthetic
-        )
+        _, _, labelled_similarity = self._compared(labelled, synthetic)
+        pairs, confidence, similarity = self._compared(real, synthetic)
         return joint_scores(
             pairs[:, 0], confidence, similarity, float(np.median(labelled_similarity)), len(rows)
         )
@@ -218,7 +217,3 @@ def joint_scores(
 def _labelled(data: BenchmarkDataModule) -> NDArray[np.int64]:
     """Name the labelled images that are not held out."""
     return np.setdiff1d(data.benchmark.candidates("train"), data.holdout_rows)
-
-
-def _places(rows: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.searchsorted(rows, wanted)

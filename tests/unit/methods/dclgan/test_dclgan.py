@@ -14,7 +14,8 @@ from torch import nn
 from gansfp.data.generated import UnpairedImages
 from gansfp.data.store import ImageStore
 from gansfp.errors import UserError
-from gansfp.methods.dclgan.module import BUGS, DCLGANModule, overlap
+from gansfp.methods.dclgan.attention import overlap
+from gansfp.methods.dclgan.module import BUGS, DCLGANModule
 from gansfp.methods.dclgan.network import (
     PatchDiscriminator,
     PatchProjection,

@@ -47,6 +47,7 @@ class Pool:
         slices: Slices of each patient.
         spacing: Distance in mm between a patient's slices.
         region: A key of `REGIONS`.
+        levels: Between which levels a mixed pool lies, mm below the carina.
         severity: Least and most severity of the ill, and their share.
         sex: "female", "male" or None for both.
         setting: The examination.
@@ -56,6 +57,7 @@ class Pool:
     slices: int
     spacing: float
     region: str
+    levels: tuple[float, float]
     severity: tuple[float, float, float]
     sex: str | None
     setting: Setting
@@ -64,13 +66,14 @@ class Pool:
         """A patient, whoever else is drawn."""
         return Patient(self.seed, number, self._severity, self.sex)
 
-    def levels(self, patient: Patient) -> list[float]:
+    def levels_of(self, patient: Patient) -> list[float]:
         """Levels of a patient's slices, mm below the carina, from top to bottom."""
         mean, spread, least, most = REGIONS[self.region]
         rng = patient.rng("level")
         u = float(rng.uniform())
         middle = float(np.clip(mean + spread * rng.standard_normal(), least, most))
         if self.region == "mixed":
+            least, most = self.levels
             middle = least + u * (most - least)
         steps = np.arange(self.slices) - (self.slices - 1) / 2
         return [middle + float(step) * self.spacing for step in steps]
@@ -79,7 +82,7 @@ class Pool:
         """Draw all slices of a patient, shape (slices, H, W)."""
         patient = self.patient(number)
         vessels = Vessels(patient)
-        levels = self.levels(patient)
+        levels = self.levels_of(patient)
         pixels = np.stack([render(patient, vessels, level, self.setting) for level in levels])
         return pixels, levels, patient
 
@@ -100,6 +103,8 @@ class PhantomSource(Source):
         slices: Slices of each.
         image_size: Side of the images in pixels.
         region: chest, neck, abdomen, or mixed (anywhere between).
+        levels: Least and most level of a mixed pool, mm below the carina; None: from -200 (jaw) to
+            290 (navel). The nearer to the chest, the more alike are the regions.
         lesions: Share of patients with lung lesions, whose severity is uniform from 0 to 1. Or two
             numbers: all have lesions, of severity between these.
         sex: female, male, or None for both.
@@ -118,6 +123,7 @@ class PhantomSource(Source):
         slices: int = 1,
         image_size: int = 64,
         region: str = "chest",
+        levels: Sequence[float] | None = None,
         lesions: float | Sequence[float] = 0.4,
         sex: str | None = None,
         spacing: float = 8.0,
@@ -140,6 +146,10 @@ class PhantomSource(Source):
                 raise UserError(f"source.{name}={value}: must be at least {least}")
         if region not in REGIONS:
             raise UserError(f"source.region={region}: choose one of {', '.join(REGIONS)}")
+        if levels is not None and (region != "mixed" or len(levels) != 2 or levels[0] >= levels[1]):
+            raise UserError(
+                f"source.levels={list(levels)}: two rising numbers, with source.region=mixed"
+            )
         if sex not in (None, "female", "male"):
             raise UserError(f"source.sex={sex}: choose female, male or null for both")
         if noise < 0 or sharpness <= 0 or spacing <= 0:
@@ -149,7 +159,10 @@ class PhantomSource(Source):
             raise UserError(f"source.window={list(window)}: must be two rising Hounsfield units")
         setting = Setting(image_size, float(noise), float(sharpness), (low, high))
         self.patients, self.first_patient, self.workers = patients, first_patient, workers
-        self.pool = Pool(seed, slices, spacing, region, _severity(lesions), sex, setting)
+        least, most = (float(level) for level in levels or REGIONS["mixed"][2:])
+        self.pool = Pool(
+            seed, slices, spacing, region, (least, most), _severity(lesions), sex, setting
+        )
 
     def read(self) -> RealImages:
         """Draw all patients."""

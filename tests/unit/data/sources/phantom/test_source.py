@@ -93,6 +93,8 @@ def test_covariates_say_what_was_asked_for():
     [
         ({"patients": 0}, r"source\.patients=0"),
         ({"region": "leg"}, "chest, neck, abdomen"),
+        ({"levels": [-100, 160]}, "with source.region=mixed"),
+        ({"levels": [160, -100], "region": "mixed"}, "two rising numbers"),
         ({"sex": "x"}, r"source\.sex=x"),
         ({"lesions": 1.5}, r"source\.lesions=1\.5"),
         ({"lesions": (0.1, 0.2, 0.3)}, "two severities"),
@@ -108,3 +110,13 @@ def test_mistakes_are_named(wrong, message):
 
 if __name__ == "__main__":  # writes the pinned pixels anew
     np.savetxt(GOLDEN, golden_pixels(), delimiter=",", fmt="%d")
+
+
+def test_levels_narrow_a_mixed_pool():
+    levels = [-100, 160]
+    pool = PhantomSource(30, image_size=16, region="mixed", levels=levels, workers=1).read()
+    level, region = pool.covariates["level"], pool.covariates["region"]
+    assert -100 <= level.min() < -60
+    assert 120 < level.max() <= 160
+    assert set(region[level < -47.5]) == {"neck"}
+    assert set(region[level > 107.5]) == {"abdomen"}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from toy_anatomy import draw_patients, draw_slices, render
+from toy_generator import ToyGenerator
 
-from gansfp.data.toy_anatomy import draw_patients, draw_slices, render
-from gansfp.data.toy_generator import ToyGenerator
 from gansfp.data.writing import image_names, write_csv, write_images, write_stream
 from gansfp.errors import UserError
 
