@@ -15,7 +15,7 @@ PATH_KEYS = frozenset(
         "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
         "data.folds_file", "data.pseudo_labels", "real", "synthetic", "truth", "submission",
         "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",
-        "paths.runs", "method.runs", "again",
+        "paths.runs", "method.runs", "method.bank", "method.network", "bank", "again",
     }
 )  # fmt: skip
 
@@ -26,6 +26,7 @@ LEADING_KEY = {
     "ensemble": "method.runs",
     "predict": "run",
     "forge": "source.path",
+    "attack": "bank",
     "report": "dir",
     "status": "dir",
     "reproduce": "run",
