@@ -179,6 +179,7 @@ def test_a_documented_command_is_one_that_the_code_takes(
         return
     if "hydra/sweeper=search" in words:
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+        Path("runs").mkdir()  # where it writes the best values; runs make it, and none is started
     if "hydra/launcher=mycluster" in words:
         give_the_reader_a_cluster(in_folder, monkeypatch)
     seen: list[str] = []
