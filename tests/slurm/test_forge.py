@@ -11,9 +11,9 @@ from .conftest import LAUNCHER, Console, finished, until
 
 pytestmark = pytest.mark.slurm
 
-BANK = ["bank=2", "benchmark.generated=8", "generator=ddpm_debug", "generator.steps=300",
+BANK = ["bank=2", "benchmark.generated=8", "generator=ddpm_debug", "generator.steps=60",
         "source.resize=32", "trainer.accelerator=cpu", "trainer.precision=64-true",
-        "card.kid=false", "callbacks.resume.every_n_steps=5",
+        "card.kid=false", "callbacks.resume.every_n_steps=10",
         "callbacks.resume.every_seconds=0"]  # fmt: skip
 
 
