@@ -29,10 +29,11 @@ def test_workers_share_a_bank_and_the_same_command_mends_it(gansfp: Console, toy
     words = [*BANK, f"source.path={toy / 'train' / 'real_used'}"]
     shared = [*LAUNCHER, *words, "output=shared", "worker=0,1"]
     process = gansfp.start("forge", *shared)
-    until(lambda: list(gansfp.folder.glob("shared.partial/generators/*/checkpoints/last.ckpt")))
+    saved = "shared.partial/generators/*/checkpoints/last.ckpt"
+    until(lambda: list(gansfp.folder.glob(saved)), 240)
     claims = list(gansfp.folder.glob("shared.partial/generators/*/claim.json"))
     os.kill(gansfp.json(str(claims[0].relative_to(gansfp.folder)))["pid"], 9)
-    said = finished(process, status=1)
+    said = finished(process, status=1, seconds=480)
     assert "died without a word: FAILED, SIGKILL" in said
     assert "1 of 2 jobs failed" in said
     gansfp("forge", *shared)
