@@ -26,7 +26,7 @@ from toy import write_toy_attribution, write_toy_membership
 
 from gansfp import build, cli, config
 from gansfp.cluster import study
-from gansfp.cluster.slurm import Request
+from gansfp.cluster.request import Request
 from gansfp.data.benchmark import load_benchmark
 from gansfp.evaluation import published
 from gansfp.features import backbones
