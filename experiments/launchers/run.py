@@ -22,7 +22,8 @@ import sys
 import time
 from pathlib import Path
 
-from gansfp.data.toy import write_toy_membership
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "helpers"))
+from toy import write_toy_membership
 
 HERE = Path(__file__).parent
 ONE_AT_A_TIME = {

@@ -16,7 +16,7 @@ PATH_KEYS = frozenset(
         "data.folds_file", "data.pseudo_labels", "real", "synthetic", "nonmembers", "canaries",
         "truth", "submission",
         "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",
-        "paths.runs", "method.runs", "again",
+        "paths.runs", "method.runs", "method.bank", "method.network", "bank", "again",
     }
 )  # fmt: skip
 
@@ -27,6 +27,7 @@ LEADING_KEY = {
     "ensemble": "method.runs",
     "predict": "run",
     "forge": "source.path",
+    "attack": "bank",
     "report": "dir",
     "status": "dir",
     "reproduce": "run",

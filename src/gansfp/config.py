@@ -101,6 +101,7 @@ class Forge(Base):
     again: str | None = None
     seed: int = 0
     worker: int | None = None
+    keep_networks: bool = False
     force: bool = False
 
 
@@ -127,6 +128,23 @@ class Audit(Base):
     study: str = "audit"
     experiment_name: str = "audit"
     force: bool = False
+
+
+@dataclass
+class Attack(Base):
+    """`gansfp attack`."""
+
+    bank: str = MISSING
+    attacks: list[str] = field(default_factory=list)
+    representation: Any = None
+    k: int = 1
+    labelled: float = 0.3
+    exposure: str = MISSING
+    audits: int = 10
+    q: float = 0.05
+    ceilings: Any = None
+    seed: int = 0
+    output: str = MISSING
 
 
 @dataclass
@@ -181,6 +199,7 @@ SCHEMAS: dict[str, type[Base]] = {
     "score": Score,
     "forge": Forge,
     "audit": Audit,
+    "attack": Attack,
     "report": Report,
     "probe": Probe,
     "status": Status,

@@ -10,6 +10,7 @@ SUMMARY = {
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
     "audit": "which patients does a synthetic set give away, with error rates",
+    "attack": "shadow attacks on every generator of a bank, with intervals over generators",
     "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
@@ -94,6 +95,7 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
   benchmark=...      how many members, labelled, test and synthetic images
   bank=16            shadow generators on random halves of the patients (benchmark=bank)
   benchmark.train_on=outsiders benchmark.outsiders=N   null: the generator knows no member
+  keep_networks=true keep the trained weights in networks/, for gansfp attack and white-box methods
   card.kid=false     leave the quality of the synthetic images out of card.json
   again=DIR          what the card.json of a benchmark says, once more; also embedded:...
   -m worker=0,1,2    several processes share the generators of one forge
@@ -124,6 +126,22 @@ usage: gansfp audit real=DIR synthetic=DIR [nonmembers=DIR] [key=value ...]
 Writes audit.json, audit.html and scores.parquet into runs/audit. Nothing leaves this machine.
 
 example: gansfp audit real=~/ct/used synthetic=~/ct/generated nonmembers=~/ct/not_used
+    "attack": """\
+usage: gansfp attack BANK [key=value ...]
+
+  BANK               what gansfp forge bank=16 wrote: K generators, each on half of the patients
+  attacks=[nearest,pool_ratio,reference,lira_offline,lira_online,rmia_offline,rmia_online,learned]
+  representation=pixels   what distances compare; also ncc, features, ...
+  labelled=0.3       share of the patients whose truth the attacker knows
+  exposure=reference the attack behind patients.csv and null_audits.csv
+  ceilings.enabled=true   also white-box scores, 100 times the samples, all labels; needs a bank
+                     that was forged with keep_networks=true
+  output=DIR         where the tables go
+
+Each generator is the target in turn, the others are its shadow generators; intervals are over
+generators.
+
+example: gansfp attack forged/bank output=attacks/bank
 """,
     "report": """\
 usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]

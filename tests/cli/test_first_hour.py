@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from toy import MembershipCounts, write_toy_membership
 
 from gansfp import cli
-from gansfp.data.toy import MembershipCounts, write_toy_membership
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "first_hour.md"
 SMALL = {

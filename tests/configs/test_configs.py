@@ -13,8 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from banks import write_bank
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.utils import get_class
@@ -25,6 +27,7 @@ from toy import write_toy_attribution, write_toy_membership
 from gansfp import build, cli, config
 from gansfp.cluster import study
 from gansfp.cluster.slurm import Request
+from gansfp.data.benchmark import load_benchmark
 from gansfp.evaluation import published
 from gansfp.features import backbones
 from gansfp.features.backbones import BackboneSpec
@@ -48,7 +51,10 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("toys")
     write_toy_membership(folder / "membership")
     write_toy_attribution(folder / "attribution")
-    return {task: folder / task for task in ("membership", "attribution")}
+    toys = load_benchmark("membership", folder / "membership", cache_dir=folder / "cache")
+    rows = np.concatenate([toys.candidates(part) for part in ("train", "test")])
+    write_bank(folder / "bank", toys.images(rows), toys.groups(rows).tolist())
+    return {name: folder / name for name in ("membership", "attribution", "bank")}
 
 
 @pytest.fixture
@@ -73,6 +79,8 @@ def test_an_experiment_takes_its_debug_step(
 ) -> None:  # fmt: skip
     words = ["train", f"experiment={experiment}", "debug=step", "evaluator.bootstrap=50",
              "evaluator.permutations=50", f"data.root={toys[task_of(experiment)]}"]  # fmt: skip
+    if "/shadow_" in experiment:
+        words.append(f"method.bank={toys['bank']}")
     if "autoencoder" in experiment:
         words.append("method.size=32")
     ensemble = "/method: ensemble" in (CONF / "experiment" / f"{experiment}.yaml").read_text()

@@ -9,8 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-
-from gansfp.data.toy import write_toy_attribution
+from toy import write_toy_attribution
 
 from .conftest import LAUNCHER, Console, slurm, until
 

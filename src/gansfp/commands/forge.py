@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,7 @@ from gansfp import build
 from gansfp.errors import UserError
 from gansfp.forge.again import compare, first_card, recipe
 from gansfp.forge.card import leak_facts, made_with, member_facts
+from gansfp.forge.networks import NETWORKS, write_network
 from gansfp.forge.seeds import derive_seed
 from gansfp.forge.training import draw_samples, read_forged, train_generator, write_forged
 from gansfp.forge.tries import earlier_tries, record_try
@@ -140,6 +142,8 @@ class _Forge:
         if self._features is not None:
             facts["kid"] = self._features.kid_facts(plan.rows, images)
             log.info("%s: KID %s", plan.name, facts["kid"])
+        if self.config.keep_networks:
+            write_network(folder / NETWORKS / plan.name, module, self.config.generator)
         write_forged(folder, images, {**facts, "members": member_facts(self.source, plan.rows)})
 
     def _missing(self) -> list[str]:
@@ -165,6 +169,10 @@ class _Forge:
         done = {name: pair for name, pair in forged.items() if pair is not None}
         samples = {name: images for name, (images, _) in done.items()}
         written = self.benchmark.write(folder, self.source, samples, self.config.seed)
+        if self.config.keep_networks:
+            for plan in self.plans:
+                kept = space.generator(plan.name) / NETWORKS
+                shutil.copytree(kept, folder / NETWORKS, dirs_exist_ok=True)
         return {
             "task": self.benchmark.task,
             "size": list(self.source.pixels.shape[1:]),
@@ -185,4 +193,6 @@ def _request(config: DictConfig, source: RealImages) -> dict[str, Any]:
         raise TypeError("the config is not a mapping")
     if isinstance(chosen["source"], dict):
         chosen["source"].pop("workers", None)
-    return {**{str(key): value for key, value in chosen.items()}, "images": source.fingerprint}
+    kept = {"keep_networks": True} if config.keep_networks else {}  # older cards lack the key
+    request = {str(key): value for key, value in chosen.items()}
+    return {**request, **kept, "images": source.fingerprint}

@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from toy import write_toy_attribution
 
 from gansfp import cli
 from gansfp.cluster import pool, slurm
@@ -18,7 +19,6 @@ from gansfp.cluster.frozen import Job, jobs_below
 from gansfp.cluster.job import run_job
 from gansfp.cluster.standing import standings
 from gansfp.commands import train
-from gansfp.data.toy import write_toy_attribution
 from gansfp.jobs import JobFailed
 
 QUICK = ["evaluator.bootstrap=20", "evaluator.permutations=20", "evaluator.controls=none"]

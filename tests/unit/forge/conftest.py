@@ -90,5 +90,6 @@ def config(patients, tmp_path):
             "seed": 0,
             "force": False,
             "worker": None,
+            "keep_networks": False,
         }
     )

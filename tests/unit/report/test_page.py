@@ -14,14 +14,14 @@ import pytest
 from browser import Browser
 from omegaconf import OmegaConf
 from PIL import Image
-
-from gansfp import cli
-from gansfp.data.toy import (
+from toy import (
     AttributionCounts,
     MembershipCounts,
     write_toy_attribution,
     write_toy_membership,
 )
+
+from gansfp import cli
 from gansfp.evaluation.leaderboard import leaderboard
 from gansfp.report.page import build
 

@@ -159,9 +159,9 @@ class PhantomSource(Source):
             raise UserError(f"source.window={list(window)}: must be two rising Hounsfield units")
         setting = Setting(image_size, float(noise), float(sharpness), (low, high))
         self.patients, self.first_patient, self.workers = patients, first_patient, workers
-        least, most = (float(level) for level in levels or REGIONS["mixed"][2:])
+        top, bottom = (float(level) for level in levels or REGIONS["mixed"][2:])
         self.pool = Pool(
-            seed, slices, spacing, region, (least, most), _severity(lesions), sex, setting
+            seed, slices, spacing, region, (top, bottom), _severity(lesions), sex, setting
         )
 
     def read(self) -> RealImages:

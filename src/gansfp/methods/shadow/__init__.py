@@ -1,0 +1,1 @@
+"""Attacks with a bank of shadow generators, as benchmark methods."""

@@ -1,0 +1,1 @@
+"""Attacks that look inside the generator: ceilings for those that see its samples alone."""

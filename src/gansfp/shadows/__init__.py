@@ -1,0 +1,1 @@
+"""Attacks that compare a generator with shadow generators whose members are known."""
