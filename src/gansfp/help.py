@@ -126,6 +126,7 @@ usage: gansfp audit real=DIR synthetic=DIR [nonmembers=DIR] [key=value ...]
 Writes audit.json, audit.html and scores.parquet into runs/audit. Nothing leaves this machine.
 
 example: gansfp audit real=~/ct/used synthetic=~/ct/generated nonmembers=~/ct/not_used
+""",
     "attack": """\
 usage: gansfp attack BANK [key=value ...]
 
