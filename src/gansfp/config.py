@@ -106,6 +106,23 @@ class Forge(Base):
 
 
 @dataclass
+class Attack(Base):
+    """`gansfp attack`."""
+
+    bank: str = MISSING
+    attacks: list[str] = field(default_factory=list)
+    representation: Any = None
+    k: int = 1
+    labelled: float = 0.3
+    exposure: str = MISSING
+    audits: int = 10
+    q: float = 0.05
+    ceilings: Any = None
+    seed: int = 0
+    output: str = MISSING
+
+
+@dataclass
 class Audit(Base):
     """`gansfp audit`."""
 
@@ -128,23 +145,6 @@ class Audit(Base):
     study: str = "audit"
     experiment_name: str = "audit"
     force: bool = False
-
-
-@dataclass
-class Attack(Base):
-    """`gansfp attack`."""
-
-    bank: str = MISSING
-    attacks: list[str] = field(default_factory=list)
-    representation: Any = None
-    k: int = 1
-    labelled: float = 0.3
-    exposure: str = MISSING
-    audits: int = 10
-    q: float = 0.05
-    ceilings: Any = None
-    seed: int = 0
-    output: str = MISSING
 
 
 @dataclass
@@ -198,8 +198,8 @@ SCHEMAS: dict[str, type[Base]] = {
     "predict": Predict,
     "score": Score,
     "forge": Forge,
-    "audit": Audit,
     "attack": Attack,
+    "audit": Audit,
     "report": Report,
     "probe": Probe,
     "status": Status,

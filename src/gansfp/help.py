@@ -9,8 +9,8 @@ SUMMARY = {
     "predict": "prediction table and validated run.csv from a finished run",
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
-    "audit": "which patients does a synthetic set give away, with error rates",
     "attack": "shadow attacks on every generator of a bank, with intervals over generators",
+    "audit": "which patients does a synthetic set give away, with error rates",
     "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
@@ -106,6 +106,23 @@ Killed at any moment, the same command goes on where it was.
 
 example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
 """,
+    "attack": """\
+usage: gansfp attack BANK [key=value ...]
+
+  BANK               what gansfp forge bank=16 wrote: K generators, each on half of the patients
+  attacks=[nearest,pool_ratio,reference,lira_offline,lira_online,rmia_offline,rmia_online,learned]
+  representation=pixels   what distances compare; also ncc, features, ...
+  labelled=0.3       share of the patients whose truth the attacker knows
+  exposure=reference the attack behind patients.csv and null_audits.csv
+  ceilings.enabled=true   also white-box scores, 100 times the samples, all labels; needs a bank
+                     that was forged with keep_networks=true
+  output=DIR         where the tables go
+
+Each generator is the target in turn, the others are its shadow generators; intervals are over
+generators.
+
+example: gansfp attack forged/bank output=attacks/bank
+""",
     "audit": """\
 usage: gansfp audit real=DIR synthetic=DIR [nonmembers=DIR] [key=value ...]
 
@@ -126,23 +143,6 @@ usage: gansfp audit real=DIR synthetic=DIR [nonmembers=DIR] [key=value ...]
 Writes audit.json, audit.html and scores.parquet into runs/audit. Nothing leaves this machine.
 
 example: gansfp audit real=~/ct/used synthetic=~/ct/generated nonmembers=~/ct/not_used
-""",
-    "attack": """\
-usage: gansfp attack BANK [key=value ...]
-
-  BANK               what gansfp forge bank=16 wrote: K generators, each on half of the patients
-  attacks=[nearest,pool_ratio,reference,lira_offline,lira_online,rmia_offline,rmia_online,learned]
-  representation=pixels   what distances compare; also ncc, features, ...
-  labelled=0.3       share of the patients whose truth the attacker knows
-  exposure=reference the attack behind patients.csv and null_audits.csv
-  ceilings.enabled=true   also white-box scores, 100 times the samples, all labels; needs a bank
-                     that was forged with keep_networks=true
-  output=DIR         where the tables go
-
-Each generator is the target in turn, the others are its shadow generators; intervals are over
-generators.
-
-example: gansfp attack forged/bank output=attacks/bank
 """,
     "report": """\
 usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]
