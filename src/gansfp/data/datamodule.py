@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gansfp.data.batches import PlanLoader, RowPlan
 from gansfp.data.benchmark import Benchmark, Survey, load_benchmark, survey_benchmark
-from gansfp.data.folds import benchmark_folds, sequestered
+from gansfp.data.folds import benchmark_folds, first_of_each, sequestered
 from gansfp.data.pseudo import pseudo_rows, with_pseudo_labels
 from gansfp.errors import UserError
 
@@ -52,8 +52,10 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
             about, or the `real` ones.
         sequester: Share of the labelled candidates that takes part in nothing, neither in fitting
             nor in the held-out fold, until an ensemble asks for it.
+        per_class: So many candidates of each label are fitted on, those of a smaller number among
+            those of a larger one, for learning curves; None: all.
         seed: Of batches.
-        split_seed: Of folds and the sequestered part; None: `seed`.
+        split_seed: Of folds, the sequestered part and `per_class`; None: `seed`.
         predict_batch_size: Images in a prediction batch; None: up to 256, as many as have 4 million
             pixels, or on a CPU half a million.
         use_generated: Whose generated images membership methods read.
@@ -82,6 +84,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         folds_file: str | Path | None = None,
         holdout: Literal["candidates", "real"] = "candidates",
         sequester: float = 0.0,
+        per_class: int | None = None,
         seed: int = 0,
         split_seed: int | None = None,
         predict_batch_size: int | None = None,
@@ -112,7 +115,10 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         self._fold = fold
         self._folds_file = Path(folds_file).expanduser() if folds_file is not None else None
         self._holdout = holdout
+        if per_class is not None and per_class < 1:
+            raise UserError(f"data.per_class={per_class}: must be at least 1, or null")
         self._sequester = sequester
+        self._per_class = per_class
         self._seed = seed
         self._split_seed = seed if split_seed is None else split_seed
         self._pseudo_labels = None if pseudo_labels is None else Path(pseudo_labels).expanduser()
@@ -171,8 +177,11 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
     @cached_property
     def fit_rows(self) -> NDArray[np.int64]:
         """Labelled rows that a method may be fitted on: no group of them is kept from it."""
-        rows = np.sort(np.concatenate([self.benchmark.candidates("train"), self._support_rows()]))
-        return self._not_kept_back(rows)
+        candidates = self._not_kept_back(self.benchmark.candidates("train"))
+        if self._per_class is not None:
+            labels = self.benchmark.labels(candidates)
+            candidates = first_of_each(candidates, labels, self._per_class, self._split_seed)
+        return np.sort(np.concatenate([candidates, self._not_kept_back(self._support_rows())]))
 
     @cached_property
     def pseudo_rows(self) -> NDArray[np.int64]:

@@ -106,6 +106,25 @@ def sequestered(
     return np.asarray(rows[parts == 0])
 
 
+def first_of_each(
+    rows: NDArray[np.int64], labels: NDArray[np.object_], count: int, seed: int
+) -> NDArray[np.int64]:
+    """Choose as many rows of each label, at random; a smaller choice is part of a larger one.
+
+    Args:
+        rows: Shape (n,).
+        labels: Shape (n,).
+        count: Of each label; all where there are fewer.
+        seed: Of the choice.
+
+    Returns:
+        The chosen rows, ascending.
+    """
+    order = np.random.default_rng([seed, 1]).permutation(len(rows))
+    chosen = [order[labels[order] == label][:count] for label in sorted(set(labels.tolist()))]
+    return np.sort(rows[np.concatenate([np.empty(0, np.int64), *chosen])])
+
+
 def _splits(
     labels: NDArray[np.str_], groups: NDArray[np.str_], n_folds: int, seed: int
 ) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:

@@ -231,7 +231,7 @@ def load_backbone(
     Raises:
         UserError: The name is unknown, or the weights cannot be had or do not fit.
     """
-    target = _device(device)
+    target = device_of(device)
     if target.type == "cpu":
         tune_allocator()
     module: Any = build_model(name, weights, seed)
@@ -251,7 +251,8 @@ def load_backbone(
     )
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """Resolve `auto`: the GPU where there is one."""
     if str(device) != "auto":
         return torch.device(device)
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from gansfp.data.benchmark import Benchmark
-from gansfp.data.folds import benchmark_folds, make_folds
+from gansfp.data.folds import benchmark_folds, first_of_each, make_folds
 from gansfp.errors import UserError
 
 
@@ -87,3 +87,12 @@ def test_a_file_that_tears_a_group_is_refused(load, membership_root: Path, tmp_p
     (membership_root / "groups.csv").write_text(f"{one},p1\n{other},p1\n")
     with pytest.raises(UserError, match="group p1 lies in several folds"):
         benchmark_folds(load("membership", membership_root), 5, 0, path)
+
+
+def test_first_of_each_is_nested_and_even() -> None:
+    rows, labels = np.arange(100, 160), np.repeat(np.array(["a", "b", "c"], dtype=object), 20)
+    small, large = (first_of_each(rows, labels, count, seed=0) for count in (5, 12))
+    assert set(small) < set(large)
+    assert [sum(labels[large - 100] == name) for name in "abc"] == [12, 12, 12]
+    assert np.array_equal(first_of_each(rows, labels, 99, seed=0), rows)
+    assert not np.array_equal(small, first_of_each(rows, labels, 5, seed=1))

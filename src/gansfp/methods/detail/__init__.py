@@ -1,0 +1,1 @@
+"""A residual network for small images whose fine detail matters."""

@@ -1,0 +1,1 @@
+"""Attribution by the patches of each subset that an image can be laid out of."""
