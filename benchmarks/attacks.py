@@ -4,8 +4,9 @@ python benchmarks/attacks.py --real 10000 --synthetic 100000 --threads 2
 python benchmarks/attacks.py --real 1000 --synthetic 7000 --threads 2 --rounds 3
 
 Everything runs in one process, ours and theirs in turn. `domias` is taken where it is there
-(`pip install --no-deps domias`), and its loop is written out here otherwise; GAN-Leaks and Synth-MIA
-are on no index: their searches (scikit-learn, ten queries at a time; a k-d tree) are written out.
+(`pip install --no-deps domias`), and its loop is written out here otherwise; GAN-Leaks and
+Synth-MIA are on no index: their searches (scikit-learn, ten queries at a time; a k-d tree) are
+written out.
 Peers run on a part of the queries (`--loop`) and are scaled up, which favours them.
 """
 

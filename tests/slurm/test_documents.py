@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from gansfp.data.toy import write_toy_membership
+from toy import write_toy_membership
 
 from .conftest import Console
 
