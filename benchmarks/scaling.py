@@ -37,7 +37,7 @@ SMALL = {
     "attribution": ["networks.weights=none", "networks.size=32", "trainer.max_epochs=2"],
     "membership": [
         "networks.weights=none", "networks.size=32", "trainer.max_epochs=2", "method.queue=256",
-        "method.experts=[resnet18]", "data.sampling.batch_size=32",
+        "method.experts=[resnet18,efficientnet_b0]", "data.sampling.batch_size=32",
         "data.sampling.representation=null",
     ],
     "forge": [
