@@ -1,4 +1,4 @@
-"""Kappa of every learned recipe on the planted benchmarks, with and without its loss.
+"""Kappa of every membership recipe on the planted benchmarks, learned ones also without their loss.
 
 python experiments/planted/run.py [RECIPE...]
 
@@ -35,6 +35,7 @@ PLAN: list[tuple[str, tuple[str, ...], str]] = [
     ("table2/1160_twins", ("data.sampling.steps_per_epoch=6",), OWN),
     ("table2/1803_canet", (), OWN),
     ("table2/1107_infonce", ("trainer.max_epochs=3",), BEST),
+    ("table2/1107_infonce", (), BEST),
     ("table2/1875_moco", ("trainer.max_epochs=3", "method.queue=512"), BEST),
     ("table2/1169_moco_efficientnet", ("trainer.max_epochs=3", "method.queue=512"), BEST),
     ("table2/1140_moco_vit", ("trainer.max_epochs=3", "method.queue=512"), BEST),
@@ -55,6 +56,17 @@ PLAN: list[tuple[str, tuple[str, ...], str]] = [
     ("earlier/2023_relation_network", ("trainer.max_epochs=20", "method.size=64"), OWN),
 ]
 
+CLASSICAL = [
+    *(f"table2/{name}" for name in ("1288_medhastra", "1288_medhastra_threshold", "1330_cosine",
+      "1355_map_ssim", "1359_max", "1359_sigmoid", "1359_top3", "1359_chosen", "1359_mean",
+      "1359_perceptron", "1427_jaccard", "1776_centroids", "1776_centroids_lbp",
+      "1778_cluster_vote", "1779_kmeans", "1803_retrieval", "1880_spectral",
+      "1881_linear_forest")),
+    *(f"earlier/2023_{name}" for name in ("texture_cdf", "vcmi_ssim_max", "vcmi_ssim_mean_sd",
+      "vcmi_ssim_retrieval")),
+]  # fmt: skip
+ANY_CUT = {f"table2/1359_{name}" for name in ("max", "sigmoid", "top3", "chosen", "mean")}
+
 
 def main() -> None:
     """Fill in what is missing."""
@@ -64,15 +76,17 @@ def main() -> None:
     rows = list(csv.DictReader(place.open())) if place.exists() else []
     done = {(row["recipe"], row["settings"], row["loss"]) for row in rows}
     build = planted.build_method
-    for recipe, words, cut in PLAN:
+    plan = [(*line, ("yes", "zero")) for line in PLAN]
+    plan += [(name, (), BEST if name in ANY_CUT else OWN, ("none",)) for name in CLASSICAL]
+    for recipe, words, cut, losses in plan:
         if len(sys.argv) > 1 and recipe not in sys.argv[1:]:
             continue
-        for loss in ("yes", "zero"):
+        for loss in losses:
             if (recipe, " ".join(words), loss) in done:
                 continue
-            planted.build_method = build if loss == "yes" else without_loss(build)
+            planted.build_method = without_loss(build) if loss == "zero" else build
             row = dict(zip(COLUMNS, (recipe, " ".join(words), cut, loss), strict=False))
-            for kind in COLUMNS[4:] if loss == "yes" else COLUMNS[4:6]:
+            for kind in COLUMNS[4:] if loss != "zero" else COLUMNS[4:6]:
                 row[kind] = measured(recipe, kind, words, cut)
             rows.append(row)
             with place.open("w", newline="") as file:

@@ -123,6 +123,31 @@ class Attack(Base):
 
 
 @dataclass
+class Audit(Base):
+    """`gansfp audit`."""
+
+    real: str = MISSING
+    synthetic: str = MISSING
+    nonmembers: str | None = None
+    groups: str | None = None
+    canaries: str | None = None
+    source: Any = None
+    synthetic_source: Any = None
+    resize: int | None = None
+    attack: Any = None
+    q: float = 0.05
+    patients: str = "mean"
+    filter: bool = False
+    plan: bool = False
+    pictures: bool = False
+    permutations: int = 10_000
+    seed: int = 0
+    study: str = "audit"
+    experiment_name: str = "audit"
+    force: bool = False
+
+
+@dataclass
 class Report(Base):
     """`gansfp report`."""
 
@@ -174,6 +199,7 @@ SCHEMAS: dict[str, type[Base]] = {
     "score": Score,
     "forge": Forge,
     "attack": Attack,
+    "audit": Audit,
     "report": Report,
     "probe": Probe,
     "status": Status,

@@ -10,6 +10,7 @@ SUMMARY = {
     "score": "official metrics of a run file, one JSON object on stdout",
     "forge": "train generators on real images and write a benchmark with known truth",
     "attack": "shadow attacks on every generator of a bank, with intervals over generators",
+    "audit": "which patients does a synthetic set give away, with error rates",
     "report": "leaderboards of all runs below a folder, and a page of them",
     "status": "what waits, runs, has finished or failed below a folder",
     "reproduce": "the command that made a run, and what has changed since",
@@ -121,6 +122,27 @@ Each generator is the target in turn, the others are its shadow generators; inte
 generators.
 
 example: gansfp attack forged/bank output=attacks/bank
+""",
+    "audit": """\
+usage: gansfp audit real=DIR synthetic=DIR [nonmembers=DIR] [key=value ...]
+
+  real=DIR           the images that the generator was trained on
+  synthetic=DIR      the images that are to be released
+  nonmembers=DIR     comparable images that were not used; without them nothing can be tested
+  groups=CSV         file, patient: of real and nonmembers; patients are then counted, not images
+  q=0.05             expected share of wrong names among the patients called exposed, at most
+  filter=true        choose which synthetic images not to release (kept.csv), audit the rest
+  plan=true          exposure of smaller releases, with their quality (KID)
+  canaries=CSV       marked images of real and nonmembers: how many of them are found?
+  pictures=true      the page shows the exposed patients' images
+  source=dicom       what real and nonmembers hold: folder (pictures), dicom, nifti
+  source@synthetic_source=nifti   the same for synthetic
+  resize=64          bring all images to one size
+  attack.device=cuda on a GPU
+
+Writes audit.json, audit.html and scores.parquet into runs/audit. Nothing leaves this machine.
+
+example: gansfp audit real=~/ct/used synthetic=~/ct/generated nonmembers=~/ct/not_used
 """,
     "report": """\
 usage: gansfp report [DIR] [members=true] [output=FILE.html] [figures=true]

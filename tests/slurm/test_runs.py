@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -97,11 +98,17 @@ def test_a_preempted_fit(gansfp: Console, undisturbed: Console, words: list[str]
 
 
 def test_the_tasks_of_a_job_are_the_ranks_of_a_fit(gansfp: Console, words: list[str]) -> None:
-    gansfp.sweep("train", *words, "trainer=ddp", "trainer.accelerator=cpu",
-                 "trainer.max_epochs=2", "hydra.launcher.memory=4000")  # fmt: skip
+    precise = [*words, "trainer.max_epochs=2", "trainer.precision=64-true"]
+    gansfp.sweep("train", *precise, "trainer=ddp", "trainer.accelerator=cpu",
+                 "hydra.launcher.memory=4000")  # fmt: skip
     facts = gansfp.json(f"{NAME}/run.json")
     assert facts["slurm"]["SLURM_NTASKS"] == "2"
     assert len(gansfp.jsons(f"{NAME}/result.json")) == 1
+    (shared,) = gansfp.folder.glob(f"{NAME}/predictions/test.parquet")
+    gansfp("train", *precise, "study=alone")
+    (alone,) = gansfp.folder.glob("runs/alone/*/predictions/test.parquet")
+    one, two = (pd.read_parquet(path)["score"] for path in (alone, shared))
+    np.testing.assert_allclose(two, one, rtol=0, atol=1e-6)  # sums round in another order
 
 
 def test_many_probes_and_fits_beside_them(gansfp: Console, words: list[str]) -> None:

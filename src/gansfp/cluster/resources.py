@@ -59,13 +59,23 @@ def processes_asked(config: DictConfig) -> int:
     """Count the processes of a job on each machine.
 
     Raises:
-        UserError: `trainer.devices` is no whole number.
+        UserError: `trainer.devices` is no whole number, or a forge would be started as several
+            processes: it goes on alone after each fit, on one node.
     """
     devices = _trainer(config).get("devices", 1)
     if not isinstance(devices, int) or devices < 1:
         raise UserError(
             f"trainer.devices={devices}: with a launcher it must be a whole number, the processes "
             "(and GPUs) of a job"
+        )
+    nodes = int(_trainer(config).get("num_nodes") or 1)
+    alone = devices * nodes == 1 or (
+        nodes == 1 and "spawn" in str(_trainer(config).get("strategy"))
+    )
+    if config.get("command") == "forge" and not alone:
+        raise UserError(
+            f"trainer.devices={devices} trainer.num_nodes={nodes}: a forge spawns its processes on "
+            "one node, trainer=ddp_spawn; several nodes share one as worker=0,1,..."
         )
     return devices
 

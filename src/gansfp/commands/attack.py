@@ -56,15 +56,16 @@ def run(config: DictConfig) -> None:
     _write(folder / "results.csv", summarise(by_generator))
     _write(folder / "differences.csv", compare(by_generator))
     _people(config, folder, bank, table, outcome)
+    rows = [by_generator]
     if config.ceilings.enabled:
-        by_generator = _ceilings(config, folder, bank, table, outcome, by_generator)
-    _write(folder / "generators.csv", by_generator)
+        rows.append(_ceilings(config, folder, bank, table))
+    _write(folder / "generators.csv", pd.concat(rows, ignore_index=True))
     facts = {"bank": str(config.bank), "generators": len(table.names), "samples": table.samples}
     patients = int(table.groups.max()) + 1
     facts |= {"patients": patients, "images": len(table.groups), "k": config.k}
     facts |= {"labelled": config.labelled, "representation": representation.spec()}
     write_json(folder / "attack.json", {**facts, "seed": config.seed, "made_with": provenance()})
-    log.info("%s\ntables in %s", _text(summarise(by_generator)), folder)
+    log.info("%s\ntables in %s", _text(summarise(pd.concat(rows))), folder)
 
 
 def _check(config: DictConfig) -> None:
@@ -76,6 +77,8 @@ def _check(config: DictConfig) -> None:
         raise UserError(f"labelled={config.labelled}: a share between 0 and 1")
     if not 0 < config.q < 1:
         raise UserError(f"q={config.q}: a false discovery rate lies between 0 and 1")
+    if config.ceilings.generators is not None and config.ceilings.generators < 2:
+        raise UserError(f"ceilings.generators={config.ceilings.generators}: must be at least 2")
     if config.ceilings.factor < 2:
         raise UserError(f"ceilings.factor={config.ceilings.factor}: must be at least 2")
 
@@ -102,17 +105,14 @@ def _people(
         )  # fmt: skip
 
 
-def _ceilings(
-    config: DictConfig,
-    folder: Path,
-    bank: Bank,
-    table: BankTable,
-    outcome: Outcome,
-    by_generator: pd.DataFrame,
-) -> pd.DataFrame:
-    """Measure the four ceilings, write them and the shares; returns all rows together."""
+def _ceilings(config: DictConfig, folder: Path, bank: Bank, table: BankTable) -> pd.DataFrame:
+    """Measure the four ceilings, write them and the shares; returns their rows by generator.
+
+    Of a bank of the first generators alone where so configured, also the attacks that are compared.
+    """
     from gansfp.shadows import ceilings
 
+    table = table.first(config.ceilings.generators or len(table.names))
     networks = ceilings.Networks.of(config.bank, table.names, config.ceilings.device)
     representation: Representation = build.instantiate(config.representation)
     factor = int(config.ceilings.factor)
@@ -120,15 +120,17 @@ def _ceilings(
         bank, table, networks, representation, factor, folder / f"x{factor}", config.seed
     )
     attacks = [str(name) for name in config.attacks]
-    again = leave_one_out(more, attacks, config.labelled, config.k, config.seed)
+    own, again = (
+        leave_one_out(one, attacks, config.labelled, config.k, config.seed) for one in (table, more)
+    )
     found = ceilings.whitebox_scores(networks, bank.real)
     found |= {f"{name}_x{factor}": scores for name, scores in again.scores.items()}
     found |= ceilings.all_label_scores(table, config.k, config.seed)
-    measured_again = measure(table, Outcome(found, outcome.labelled))
-    _write(folder / "ceilings.csv", summarise(measured_again))
-    everything = pd.concat([by_generator, measured_again], ignore_index=True)
-    _write(folder / "shares.csv", ceilings.shares(everything, factor))
-    return everything
+    rows = measure(table, Outcome(found, own.labelled))
+    _write(folder / "ceilings.csv", summarise(rows))
+    together = pd.concat([measure(table, own), rows], ignore_index=True)
+    _write(folder / "shares.csv", ceilings.shares(together, factor))
+    return rows
 
 
 def _write(path: Path, frame: pd.DataFrame) -> None:

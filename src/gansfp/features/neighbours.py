@@ -10,6 +10,7 @@ import torch
 
 from gansfp.errors import UserError
 from gansfp.features.precision import full_precision
+from gansfp.features.selection import smallest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,8 @@ _REFERENCE_ELEMENTS = 1 << 23
 _QUERY_ELEMENTS = 1 << 26
 """Values of a block of queries, 256 MB: all references are centred anew for each of them."""
 
-_PIECE_ELEMENTS = 1 << 18
-"""Values of fp64 scratch: 2 MB stay in a core's cache."""
+_PIECE_ELEMENTS = 1 << 16
+"""Values of fp64 scratch: 0.5 MB stay in a core's cache."""
 
 _WIDE_ROWS = 64
 """Queries that are searched again at a time."""
@@ -97,7 +98,7 @@ def nearest(
     dim = max(queries.shape[1], 1)
     block = chunk or max(64, min(4096, _QUERY_ELEMENTS // dim))
     chunk = chunk or max(64, min(4096, _REFERENCE_ELEMENTS // dim))
-    search = _Search(queries, references, codes, chunk, torch.device(device))
+    search = Search(queries, references, codes, chunk, torch.device(device))
     distance = np.empty((len(queries), k))
     index = np.empty((len(queries), k), dtype=np.int64)
     with full_precision():
@@ -108,7 +109,7 @@ def nearest(
     return distance, index
 
 
-class _Search:
+class Search:
     """The two passes, for one pair of sets."""
 
     def __init__(
@@ -118,37 +119,58 @@ class _Search:
         codes: tuple[Indices, Indices] | None,
         chunk: int,
         device: torch.device,
+        centre: NDArray[np.float64] | None = None,
     ) -> None:
         self.queries, self.references, self.codes = queries, references, codes
         self.chunk, self.device = chunk, device
-        self.centre = _mean(references)
+        # What fp32 can hold: one fp32 subtraction then centres fp32 features as fp64 would.
+        self.centre = (mean_of(references) if centre is None else centre).astype(np.float32)
         # Rounding of the inputs to fp32 and of a D-term product, with a margin.
         self.epsilon = float(np.finfo(np.float32).eps) * (8 + np.sqrt(queries.shape[1]))
 
     def block(self, rows: Indices, k: int) -> tuple[Distances, Indices]:
         """Search for a block of queries: squared distances and indices, shape (rows, k)."""
-        query = self._centred(self.queries[rows])
+        query = self.centred(self.queries[rows])
         width = min(k + SPARE, len(self.references))
         rough, candidates = self._propose(query, rows, width)
-        exact = self._exact_where(rough, candidates, rows, self._in_question(query, rough, k))
+        return self.settle(norms(query), rows, rough, candidates, k)
+
+    def settle(
+        self, norm: Distances, rows: Indices, rough: Distances, candidates: Indices, k: int
+    ) -> tuple[Distances, Indices]:
+        """Turn proposals of the fp32 pass into the exact k nearest.
+
+        Args:
+            norm: Of the centred queries, shape (n,).
+            rows: Their rows, shape (n,).
+            rough: The smallest fp32 squared distances of each, ascending, shape (n, width).
+            candidates: Their references, shape (n, width).
+            k: At most `width`.
+
+        Returns:
+            Squared distances and indices, shape (n, k).
+        """
+        width = rough.shape[1]
+        exact = self._exact_where(rough, candidates, rows, self._in_question(norm, rough, k))
         squared, index = _order(exact, candidates, k)
         if width < len(self.references):
-            radius = squared[:, -1] + self._bound(query, squared[:, -1])
+            radius = squared[:, -1] + self.bound(norm, squared[:, -1])
             short = np.flatnonzero(rough[:, -1] <= radius)
             for start in range(0, len(short), _WIDE_ROWS):
                 part = short[start : start + _WIDE_ROWS]
-                wide = self._widen(query[torch.from_numpy(part)], rows[part], radius[part], k)
+                query = self.centred(self.queries[rows[part]])
+                wide = self._widen(query, rows[part], radius[part], k)
                 squared[part], index[part] = wide
         return squared, index
 
-    def _in_question(self, query: Tensor, rough: Distances, k: int) -> NDArray[np.bool_]:
+    def _in_question(self, norm: Distances, rough: Distances, k: int) -> NDArray[np.bool_]:
         """Mark the candidates that may be among the k nearest, rounding considered.
 
         With e the error bound at the k-th rough value r, the k-th exact one is at most r + 2e, and
-        whatever is as near has a rough value of at most r + 4e. `_bound` is 2e.
+        whatever is as near has a rough value of at most r + 4e. `bound` is 2e.
         """
         last = rough[:, k - 1]
-        return np.asarray(rough <= (last + 2 * self._bound(query, last))[:, None])
+        return np.asarray(rough <= (last + 2 * self.bound(norm, last))[:, None])
 
     def _exact_where(
         self, rough: Distances, candidates: Indices, rows: Indices, wanted: NDArray[np.bool_]
@@ -156,14 +178,14 @@ class _Search:
         """Squared distances of the wanted candidates, infinite elsewhere, shape as `rough`."""
         exact = np.full(rough.shape, np.inf)
         row, column = np.nonzero(wanted & np.isfinite(rough))
-        exact[row, column] = self._exact(rows[row], candidates[row, column])
+        exact[row, column] = self.exact(rows[row], candidates[row, column])
         return exact
 
     def _propose(self, query: Tensor, rows: Indices, width: int) -> tuple[Distances, Indices]:
         best = torch.full((len(rows), width), torch.inf, device=self.device)
         where = torch.zeros((len(rows), width), dtype=torch.int64, device=self.device)
         for start, rough in self._rough(query, rows):
-            values, columns = rough.topk(min(width, rough.shape[1]), largest=False)
+            values, columns = smallest(rough, min(width, rough.shape[1]))
             values = torch.cat([best, values], dim=1)
             columns = torch.cat([where, columns + start], dim=1)
             best, order = values.topk(width, largest=False)
@@ -172,15 +194,14 @@ class _Search:
 
     def _rough(self, query: Tensor, rows: Indices) -> Iterator[tuple[int, Tensor]]:
         """Yield fp32 squared distances to one chunk of references after another."""
-        query_norm = _squared_norm(query)[:, None]
+        left = left_side(query)
         for start in range(0, len(self.references), self.chunk):
-            reference = self._centred(self.references[start : start + self.chunk])
-            rough = torch.addmm(_squared_norm(reference), query, reference.T, alpha=-2)
-            rough += query_norm
+            reference = self.centred(self.references[start : start + self.chunk])
+            rough = rough_squared(left, right_side(reference))
             if self.codes is not None:
-                left = torch.from_numpy(self.codes[0][rows]).to(self.device)
-                right = torch.from_numpy(self.codes[1][start : start + self.chunk]).to(self.device)
-                rough.masked_fill_(left[:, None] == right, torch.inf)
+                mine = torch.from_numpy(self.codes[0][rows]).to(self.device)
+                their = torch.from_numpy(self.codes[1][start : start + self.chunk])
+                rough.masked_fill_(mine[:, None] == their.to(self.device), torch.inf)
             yield start, rough
 
     def _widen(
@@ -194,24 +215,23 @@ class _Search:
             for row, column in [(rough.double() <= limit).cpu().numpy().nonzero()]
         ]
         row, index = np.concatenate(found, axis=1)
-        squared = self._exact(rows[row], index)
+        squared = self.exact(rows[row], index)
         order = np.lexsort((index, squared, row))
         first = np.searchsorted(row[order], np.arange(len(rows)))
         nearest = order[first[:, None] + np.arange(k)]
         return squared[nearest], index[nearest]
 
-    def _bound(self, query: Tensor, squared: Distances) -> Distances:
+    def bound(self, norm: Distances, squared: Distances) -> Distances:
         """Bound the fp32 error of every distance that could be below `squared`, doubled.
 
         Such a reference has a norm of at most |q| + d. The error counts twice: `_widen` compares
         fp32 values, which err themselves, with a radius.
         """
-        norm = torch.linalg.vector_norm(query, dim=1).cpu().double().numpy()
         distance = np.sqrt(np.maximum(squared, 0))  # rounding makes rough values negative
         bound: Distances = 2 * self.epsilon * (2 * norm + distance) ** 2
         return bound
 
-    def _exact(self, left: Indices, right: Indices) -> Distances:
+    def exact(self, left: Indices, right: Indices) -> Distances:
         """Squared distances of (query, reference) pairs in fp64, shape (pairs,)."""
         result = np.empty(len(left))
         step = max(1, _PIECE_ELEMENTS // max(self.queries.shape[1], 1))
@@ -219,12 +239,13 @@ class _Search:
             part = slice(start, start + step)
             difference = self.queries[left[part]].astype(np.float64)
             difference -= self.references[right[part]]
-            np.square(difference, out=difference)
-            result[part] = difference.sum(axis=1)
+            result[part] = np.einsum("ij,ij->i", difference, difference)
         return result
 
-    def _centred(self, rows: NDArray[Any]) -> Tensor:
-        """Subtract the centre in fp64 and round to fp32, in pieces that stay in the cache."""
+    def centred(self, rows: NDArray[Any]) -> Tensor:
+        """Subtract the centre and round to fp32 once, in pieces that stay in the cache."""
+        if rows.dtype == np.float32:
+            return torch.from_numpy(rows - self.centre).to(self.device)
         centred = np.empty(rows.shape, np.float32)
         step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
         for start in range(0, len(rows), step):
@@ -232,6 +253,40 @@ class _Search:
             piece -= self.centre
             centred[start : start + step] = piece
         return torch.from_numpy(centred).to(self.device)
+
+
+def left_side(rows: Tensor) -> Tensor:
+    """Prepare centred vectors for the left of `rough_squared`, shape (n, D + 2).
+
+    |x - y|^2 = (-2 x, |x|^2, 1) . (y, 1, |y|^2): as two more features the norms cost no pass over
+    the result.
+    """
+    squared = _squared_norm(rows)[:, None]
+    return torch.cat([rows * -2, squared, torch.ones_like(squared)], dim=1)
+
+
+def right_side(rows: Tensor) -> Tensor:
+    """Prepare centred vectors for the right of `rough_squared`, shape (m, D + 2)."""
+    squared = _squared_norm(rows)[:, None]
+    return torch.cat([rows, torch.ones_like(squared), squared], dim=1)
+
+
+def rough_squared(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
+    """Squared distances of all pairs by one matrix product, shape (n, m); rounding shows.
+
+    Args:
+        left: From `left_side`, shape (n, D + 2).
+        right: From `right_side`, shape (m, D + 2).
+        out: Memory for the result, at least n * m values.
+    """
+    if out is None:
+        return left @ right.T
+    return torch.mm(left, right.T, out=out[: len(left) * len(right)].view(len(left), len(right)))
+
+
+def norms(rows: Tensor) -> Distances:
+    """Norm of each vector, float64 on the CPU."""
+    return np.asarray(torch.linalg.vector_norm(rows, dim=1).cpu().double().numpy())
 
 
 def _squared_norm(rows: Tensor) -> Tensor:
@@ -247,7 +302,8 @@ def _order(squared: Distances, index: Indices, k: int) -> tuple[Distances, Indic
     return np.take_along_axis(squared, order, 1), np.take_along_axis(index, order, 1)
 
 
-def _mean(rows: NDArray[Any]) -> NDArray[np.float64]:
+def mean_of(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Average in fp64, shape (D,)."""
     step = max(1, _PIECE_ELEMENTS // max(rows.shape[1], 1))
     total = np.zeros(rows.shape[1])
     for start in range(0, len(rows), step):

@@ -14,7 +14,7 @@ from gansfp.report.board import board
 from gansfp.report.detail import run_details
 from gansfp.report.exposed import PAIRS, exposed, patients
 from gansfp.report.knows import Compared, compared, content_or_fingerprint, remarks
-from gansfp.report.parts import Columns, Page, Part, Section
+from gansfp.report.parts import Callout, Columns, Page, Part, Section
 from gansfp.report.study import Study, studies
 from gansfp.report.verdict import judged, lead, limits, verdict
 
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 QUESTION = "Do these synthetic images give away the patients they were made from?"
 PICTURES = 120
 """Pairs of images in a page, over all studies: below 10 MB at 160 pixels a side."""
+
+NOT_ASKED = Callout(
+    "note",
+    "Not asked yet.",
+    "The same recipe with data.test_dir=BENCHMARK/test_B judges images of other generators of the "
+    "same patients; gansfp forge makes them with benchmark.generators=2.",
+)
 
 ORDER = ("found", "hint", "invalid", "clear", "note")
 
@@ -57,6 +64,9 @@ def _sections(found: Sequence[Study], sets: Sequence[Compared]) -> list[Section]
     ]
     members = [study for study in found if study.task == "membership"]
     knows = content_or_fingerprint(sets)
+    asked: list[Part] = [] if knows is None else [knows]
+    if knows is None and any(study.task == "attribution" for study in found):
+        asked = [NOT_ASKED]
     pairs = max(1, min(PAIRS, PICTURES // max(len(members), 1)))
     return [
         Section("Leaderboard", boards, "leaderboard",
@@ -67,7 +77,7 @@ def _sections(found: Sequence[Study], sets: Sequence[Compared]) -> list[Section]
         Section("The most exposed images", _exposed(members, pairs), "exposed",
                 "What an attacker would bet on first, and the synthetic images behind the bet.",
                 label="Exposed images"),
-        Section("Content or fingerprint?", [knows] if knows else [], "fingerprint",
+        Section("Content or fingerprint?", asked, "fingerprint",
                 "Does a method that attributes images know the patients behind them, or the "
                 "generator's hand?"),
         Section("Patient by patient", _patients(members), "patients", label="Patients"),

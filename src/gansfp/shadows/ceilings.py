@@ -26,15 +26,11 @@ from gansfp.errors import UserError
 from gansfp.evaluation.generators import share_of
 from gansfp.forge.ddpm import DDPM
 from gansfp.forge.networks import NETWORKS, read_network
-from gansfp.forge.seeds import derive_seed
 from gansfp.methods.whitebox.estimator import OF_DIFFUSION, WhiteBoxEstimator
-from gansfp.shadows.distances import encode, to_streamed
+from gansfp.shadows.drawing import distances_to_drawn
 from gansfp.shadows.learned import features, fit_logistic, fold_of
-from gansfp.shadows.table import fingerprint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from gansfp.features.representations import Representation
@@ -116,54 +112,23 @@ def with_more_samples(
 ) -> BankTable:
     """Measure the bank again with `factor` times the samples of each generator.
 
-    New samples are drawn, by other seeds than the bank's, and not kept. The distances of a finished
-    generator are, so that a stopped command goes on after it.
-
     Args:
         bank: Pixels.
         table: Its distances, whose number of samples is multiplied.
         networks: What draws.
         representation: What is compared.
         factor: How many times the samples.
-        cache: Folder of the finished distances.
+        cache: Folder of the distances, from which a stopped command goes on.
         seed: Of the samples.
     """
-    vectors = encode(representation, bank.real)
-    key = f"{fingerprint(bank, representation)}-{factor}-{seed}"
-    count, rows = factor * table.samples, []
-    cache.mkdir(parents=True, exist_ok=True)
-    for name in table.names:
-        path = cache / f"{name}.npz"
-        stored = _stored(path, key)
-        if stored is None:
-            drawn = _drawn(networks.read(name), name, count, bank.real, seed)
-            blocks = (encode(representation, images) for images in drawn)
-            stored = to_streamed(vectors, blocks)
-            with path.open("wb") as file:
-                np.savez(file, key=np.array(key), distances=stored, allow_pickle=False)
-        rows.append(stored)
-        log.info("%s: distances to %d samples", name, count)
+    count = factor * table.samples
+    rows = [
+        distances_to_drawn(
+            bank.real, networks.folder, name, representation, count, cache, networks.device, seed
+        )
+        for name in table.names
+    ]
     return replace(table, distances=np.stack(rows), samples=count)
-
-
-def _stored(path: Path, key: str) -> Values | None:
-    if not path.is_file():
-        return None
-    with np.load(path, allow_pickle=False) as stored:
-        return np.asarray(stored["distances"]) if str(stored["key"]) == key else None
-
-
-def _drawn(
-    module: GeneratorModule, name: str, count: int, forbidden: NDArray[np.uint8], seed: int
-) -> Iterator[NDArray[np.uint8]]:
-    """Draw block by block, without exact copies of real images, as the forge does."""
-    known = {image.tobytes() for image in forbidden}
-    own = derive_seed(seed, "ceiling", name)
-    for start in range(0, count, module.sample_batch_size):
-        images = module.sample(min(module.sample_batch_size, count - start), own, start)
-        kept = images[[image.tobytes() not in known for image in images]]
-        if len(kept):
-            yield kept
 
 
 def all_label_scores(table: BankTable, k: int = 1, seed: int = 0) -> dict[str, Values]:

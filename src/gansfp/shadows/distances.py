@@ -9,8 +9,6 @@ import numpy as np
 from gansfp.features.neighbours import Exclusion, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from gansfp.features.representations import Representation
@@ -48,17 +46,25 @@ def to_samples(vectors: NDArray[Any], samples: NDArray[Any], depth: int = DEPTH)
     return np.pad(found, ((0, 0), (0, depth - found.shape[1])), mode="edge")
 
 
-def to_streamed(
-    vectors: NDArray[Any], blocks: Iterable[NDArray[Any]], depth: int = DEPTH
-) -> Values:
-    """Do as `to_samples` with samples that come in blocks and are not kept."""
-    best = np.full((len(vectors), depth), np.inf)
-    for block in blocks:
-        found = nearest(vectors, block, min(depth, len(block)))[0]
-        best = np.sort(np.concatenate([best, found], axis=1), axis=1)[:, :depth]
+def merge_nearest(best: Values, vectors: NDArray[Any], block: NDArray[Any]) -> Values:
+    """Take a further block of samples into the distances to the nearest.
+
+    Args:
+        best: Ascending, shape (n, depth); infinite where there were fewer samples.
+        vectors: Of the n images, shape (n, D).
+        block: Of the samples, shape (b, D).
+    """
+    depth = best.shape[1]
+    found = nearest(vectors, block, min(depth, len(block)))[0]
+    merged: Values = np.sort(np.concatenate([best, found], axis=1), axis=1)[:, :depth]
+    return merged
+
+
+def filled(best: Values) -> Values:
+    """Repeat the last distance where there were fewer samples than `depth`."""
     last = np.isfinite(best).sum(axis=1) - 1
-    filled: Values = np.minimum(best, best[np.arange(len(best)), last][:, None])
-    return filled
+    result: Values = np.minimum(best, best[np.arange(len(best)), last][:, None])
+    return result
 
 
 def to_pool(

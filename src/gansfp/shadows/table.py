@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,15 @@ class BankTable:
             log.info("%s: distances to its %d samples", name, samples)
         pool = to_pool(vectors, vectors, Exclusion(groups, groups))
         return cls(bank.names, bank.membership, groups, np.stack(found), pool, samples)
+
+    def first(self, count: int) -> BankTable:
+        """Keep the first generators alone, and with them the same images."""
+        return replace(
+            self,
+            names=self.names[:count],
+            membership=self.membership[:count],
+            distances=self.distances[:count],
+        )
 
     def case(self, target: int, population: Mask, k: int = 1) -> Case:
         """Take one generator for the target and the independent others for shadow generators.

@@ -29,6 +29,17 @@ def test_tasks_and_gpus_follow_the_trainer(trainer: dict[str, object], expected:
     assert resources(OmegaConf.create({"trainer": trainer})) == expected
 
 
+@pytest.mark.parametrize(
+    "trainer", [{"devices": 2, "strategy": "ddp"}, {"num_nodes": 2, "strategy": "ddp_spawn"}]
+)
+def test_a_forge_spawns_its_processes(trainer: dict[str, object]) -> None:
+    config = OmegaConf.create({"command": "forge", "trainer": trainer})
+    with pytest.raises(UserError, match=r"trainer=ddp_spawn; several nodes share one as worker"):
+        resources(config)
+    config.trainer = {"devices": 2, "strategy": "ddp_spawn"}
+    assert resources(config) == Resources(1, 1, 2, 0)
+
+
 def test_gpus_are_asked_for_if_and_only_if_the_job_has_some() -> None:
     request = Request(gres="gpu:a100:1", memory="16G", time="1:30:00", flags={"exclude": "n7"})
     flags = request.sbatch(Resources(1, 1, 1, 1))

@@ -16,7 +16,8 @@ from gansfp import cli
 from gansfp.forge.bank import read_bank
 from gansfp.forge.ddpm import DDPM
 from gansfp.forge.networks import write_network
-from gansfp.shadows import ceilings
+from gansfp.forge.seeds import derive_seed
+from gansfp.shadows import drawing
 
 
 def attack(monkeypatch, *words):
@@ -85,19 +86,27 @@ def test_ceilings_go_on_where_they_were_stopped(in_folder, monkeypatch):
         write_network(bank / "networks" / name, module, node)
     words = [str(bank), "audits=1", "output=out", "ceilings.enabled=true", "ceilings.factor=2",
              "ceilings.device=cpu", "attacks=[nearest,reference]"]  # fmt: skip
-    original, drawn = ceilings._drawn, []
+    original, drawn = drawing._draw, []
+    monkeypatch.setattr(drawing, "EVERY_SECONDS", 0.0)
 
-    def dies_at_third(module, name, *rest):
-        drawn.append(name)
-        if len(drawn) == 3:
+    def dies(module, count, seed, start):
+        if len(drawn) == 5:
+            drawn.append(None)
             raise RuntimeError("stopped")
-        return original(module, name, *rest)
+        drawn.append((seed, start, count))
+        return original(module, count, seed, start)
 
-    monkeypatch.setattr(ceilings, "_drawn", dies_at_third)
+    monkeypatch.setattr(drawing, "_draw", dies)
     with pytest.raises(RuntimeError, match="stopped"):
         attack(monkeypatch, *words)
     attack(monkeypatch, *words)
-    assert drawn == [*names[:3], *names[2:]]
+    # 60 samples of each of 4 generators in blocks of 16, none of them drawn twice.
+    assert [start for _, start, _ in filter(None, drawn)] == [0, 16, 32, 48] * 4
+    first = np.load("out/x2/g001.npz")["best"]
+    images = module.sample(60, derive_seed(0, "ceiling", "g001")).reshape(60, 1, -1) / 255
+    real = read_bank(bank).real.reshape(1, 16, -1) / 255
+    nearest = np.sort(np.linalg.norm(images - real, axis=2), axis=0)[:5].T
+    np.testing.assert_allclose(first, nearest, rtol=1e-5)
     found = pd.read_csv("out/ceilings.csv")
     assert set(found["attack"]) == {
         "loss", "secmi", "pia", "pian", "nearest_x2", "reference_x2", "all_labels",

@@ -85,9 +85,9 @@ def test_crowded_neighbourhood_is_searched_again(
     references = np.concatenate([centre + 1e-4 * rng.normal(size=(300, 64)), np.zeros((1, 64))])
     queries = centre + 1e-4 * rng.normal(size=(5, 64))
     calls: list[int] = []
-    widen = neighbours._Search._widen
+    widen = neighbours.Search._widen
     monkeypatch.setattr(
-        neighbours._Search, "_widen", lambda self, *args: (calls.append(1), widen(self, *args))[1]
+        neighbours.Search, "_widen", lambda self, *args: (calls.append(1), widen(self, *args))[1]
     )
     _, index = nearest(queries, references, 5)
     exact = ((queries[:, None] - references[None]) ** 2).sum(-1)
@@ -105,9 +105,9 @@ def test_many_queries_are_searched_again_together(
     order = rng.permutation(110)
     exact = ((queries[order][:, None] - references[None]) ** 2).sum(-1)
     counts: list[int] = []
-    widen = neighbours._Search._widen
+    widen = neighbours.Search._widen
     monkeypatch.setattr(
-        neighbours._Search,
+        neighbours.Search,
         "_widen",
         lambda self, *args: (counts.append(len(args[1])), widen(self, *args))[1],
     )
@@ -124,10 +124,10 @@ def test_clear_neighbours_cost_one_exact_distance_each(
 ) -> None:
     references = rng.normal(size=(300, 128))
     pairs: list[int] = []
-    exact = neighbours._Search._exact
+    exact = neighbours.Search.exact
     monkeypatch.setattr(
-        neighbours._Search,
-        "_exact",
+        neighbours.Search,
+        "exact",
         lambda self, left, right: (pairs.append(len(left)), exact(self, left, right))[1],
     )
     _, index = nearest(references[:100] + 0.01, references, 1)

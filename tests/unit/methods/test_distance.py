@@ -11,17 +11,24 @@ import pytest
 from scipy.spatial.distance import cdist
 
 from gansfp.errors import UserError
-from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import NCC, Pixels
 from gansfp.methods.distance import estimator, statistics
-from gansfp.methods.distance.estimator import DistanceEstimator, exclusion_keys
+from gansfp.methods.distance import membership as membership_statistics
+from gansfp.methods.distance.estimator import DistanceEstimator
+from gansfp.methods.distance.neighbourhood import Keyed, Neighbourhood
 from gansfp.methods.distance.statistics import References
+from gansfp.methods.keys import exclusion_keys
 
 Data = Any
 
 
 def _ranks(scores: np.ndarray) -> np.ndarray:
     return np.argsort(np.argsort(scores))
+
+
+def _hood(real: np.ndarray, synthetic: np.ndarray) -> Neighbourhood:
+    everyone = np.ones(len(real), dtype=bool)
+    return Neighbourhood(Keyed(real, np.arange(len(real))), synthetic, everyone, everyone)
 
 
 def _pixels(data: Data, rows: np.ndarray) -> np.ndarray:
@@ -78,13 +85,15 @@ def test_labelled_pool_does_not_see_test_images(membership: Data) -> None:
     test = membership.benchmark.candidates("test")
     membership.benchmark.store.pixels[test] = membership.benchmark.images(rows[:1])[0] ^ 1
     for method in (inductive, transductive):
-        method._encoded = None
+        method._scored = None
     after = [m.fit(membership).predict(membership, rows) for m in (inductive, transductive)]
     np.testing.assert_array_equal(before[0], after[0])
     assert (before[1] != after[1]).any()
 
 
-@pytest.mark.parametrize("statistic", ["nearest", "pool_ratio"])
+@pytest.mark.parametrize(
+    "statistic", ["nearest", "pool_ratio", "reference_ratio", "lof", "vote_margin"]
+)
 def test_copy_of_a_candidate_among_the_synthetic_ranks_first(
     membership: Data, statistic: str
 ) -> None:
@@ -97,7 +106,7 @@ def test_copy_of_a_candidate_among_the_synthetic_ranks_first(
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("statistic", ["nearest", "pool_ratio"])
+@pytest.mark.parametrize("statistic", sorted(membership_statistics.STATISTICS))
 @pytest.mark.parametrize("representation", [Pixels(), NCC()], ids=str)
 def test_order_of_rows_does_not_matter(
     membership: Data, statistic: str, representation: Any
@@ -112,10 +121,10 @@ def test_order_of_rows_does_not_matter(
 def test_scale_of_features_leaves_ranks() -> None:
     rng = np.random.default_rng(0)
     x, synthetic, pool = (rng.normal(size=(n, 16)) for n in (40, 200, 60))
-    none = Exclusion(np.arange(40), np.arange(100, 160))
-    scores = statistics.pool_ratio(x, synthetic, pool, none, 5)
+    real = np.concatenate([x, pool])
+    scores = membership_statistics.pool_ratio(_hood(real, synthetic), 1, 5)
     for factor in (1e-6, 1e6):
-        scaled = statistics.pool_ratio(factor * x, factor * synthetic, factor * pool, none, 5)
+        scaled = membership_statistics.pool_ratio(_hood(factor * real, factor * synthetic), 1, 5)
         np.testing.assert_array_equal(_ranks(scaled), _ranks(scores))
         np.testing.assert_allclose(scaled, scores, atol=1e-7)
 
@@ -123,9 +132,8 @@ def test_scale_of_features_leaves_ranks() -> None:
 def test_copies_outrank_near_copies() -> None:
     x = np.eye(3)
     synthetic = x + np.array([0.0, 1e-12, 1e-3])[:, None]
-    pool = np.full((2, 3), 5.0)
-    keys = Exclusion(np.arange(3), np.arange(10, 12))
-    scores = statistics.pool_ratio(x, synthetic, pool, keys)
+    real = np.concatenate([x, np.full((2, 3), 5.0)])
+    scores = membership_statistics.pool_ratio(_hood(real, synthetic), 1, 1)[:3]
     np.testing.assert_array_equal(_ranks(scores), [2, 1, 0])
     assert np.isfinite(scores).all()
 
@@ -217,7 +225,7 @@ def test_saved_and_loaded_gives_the_same(
 
 
 def test_wrong_options_name_the_key(membership: Data, attribution: Data) -> None:
-    with pytest.raises(UserError, match=r"method.statistic=near: choose nearest, pool_ratio"):
+    with pytest.raises(UserError, match=r"method.statistic=near: choose nearest, pool_ratio, ref"):
         DistanceEstimator(statistic="near")
     with pytest.raises(UserError, match=r"method.temperature=0"):
         DistanceEstimator(temperature=0)

@@ -24,6 +24,7 @@ from toy import (
 from gansfp import cli
 from gansfp.evaluation.leaderboard import leaderboard
 from gansfp.report.page import build
+from gansfp.report.static import write_figures
 
 EVIL = "<img src=x onerror=alert(1)>"
 QUICK = ["evaluator.bootstrap=50", "evaluator.permutations=100"]
@@ -250,6 +251,15 @@ def test_the_page_goes_on_without_the_images(folder: Path, tmp_path: Path) -> No
     assert "The images cannot be shown." in html
     assert "data:image" not in html
     assert "No answer" not in html  # the numbers are in the run folders
+
+
+def test_figures_for_papers_are_files_of_their_own(folder: Path, tmp_path: Path) -> None:
+    count = write_figures(leaderboard(folder / "runs"), tmp_path / "figures")
+    names = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert len(names) == count
+    assert "1-img-src-x-onerror-alert-1-roc.png" in names
+    assert sum(name.endswith(".svg") for name in names) == count / 2
+    assert all(path.stat().st_size > 1000 for path in (tmp_path / "figures").iterdir())
 
 
 @pytest.mark.slow

@@ -34,6 +34,8 @@ class FolderSource(Source):
         crop: Cut the middle square out of images that are not square.
         bits16: The grey levels of 16-bit files that become 0 and 255.
         limit: Take only so many images, the first ones.
+        keep_copies: Take images that repeat each other, as a generator's may, instead of refusing
+            them.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class FolderSource(Source):
         crop: bool = False,
         bits16: Sequence[int] = (0, 65535),
         limit: int | None = None,
+        keep_copies: bool = False,
     ) -> None:
         self.path = Path(path).expanduser()
         self.groups = groups
@@ -54,6 +57,7 @@ class FolderSource(Source):
         self.shape = Shape(resize, crop)
         self.bits16 = (int(bits16[0]), int(bits16[1]))
         self.limit = limit
+        self.keep_copies = keep_copies
 
     def read(self) -> RealImages:
         """Read the folder.
@@ -67,7 +71,8 @@ class FolderSource(Source):
         with ThreadPoolExecutor() as pool:  # Pillow's decoders let go of the interpreter lock
             read = list(pool.map(self._decode, files))
         images, hashes = [pixels for pixels, _ in read], [found for _, found in read]
-        self._refuse_copies(names, hashes)
+        if not self.keep_copies:
+            self._refuse_copies(names, hashes)
         pixels = stack(images, files)
         return RealImages(pixels, tuple(names), tuple(self._group(names)), tuple(hashes))
 

@@ -199,7 +199,7 @@ class DualDCLGANModule(AttentionModule):
     def configure_optimizers(self) -> Any:
         """Adam for generators and projections, Adam for discriminators; both fall in the end."""
         chosen: Any = self.hparams
-        steady, decay = chosen["steady_epochs"], chosen["decay_epochs"]
+        steady, decay = int(chosen["steady_epochs"]), int(chosen["decay_epochs"])
 
         def share(epoch: int) -> float:
             return 1 - max(0, epoch + 1 - steady) / (decay + 1)

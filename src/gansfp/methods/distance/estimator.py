@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal, Self, get_args
 import numpy as np
 
 from gansfp.errors import UserError
-from gansfp.features.neighbours import Exclusion
 from gansfp.features.representations import Pixels, from_spec
 from gansfp.methods.base import Estimator
+from gansfp.methods.candidates import Candidates, check_choice
 from gansfp.methods.distance import statistics
+from gansfp.methods.distance.membership import STATISTICS, Statistic, dpi_neighbours
+from gansfp.methods.distance.neighbourhood import Keyed, Neighbourhood
 from gansfp.methods.distance.statistics import References
+from gansfp.methods.keys import exclusion_keys
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,13 +29,13 @@ if TYPE_CHECKING:
     Rows = NDArray[np.int64]
     Vectors = NDArray[np.float32]
 
-Statistic = Literal["nearest", "pool_ratio"]
 Pool = Literal["all", "labelled"]
 Reference = Literal["real", "generated"]
 Rule = Literal["distance", "vote"]
+Radius = Literal["median", "percentile"]
 
 _FILE = "distance.json"
-_OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature")
+_OPTIONS = ("statistic", "k", "k_pool", "pool", "reference", "rule", "temperature", "radius")
 _BLOCK = 2048
 _ENCODED = 512
 
@@ -40,15 +43,16 @@ _ENCODED = 512
 class DistanceEstimator(Estimator):
     """Nearest-neighbour statistics on a fixed representation.
 
-    Membership: how near the synthetic images come to a real one, absolutely (`nearest`) or against
-    the spacing of the real images (`pool_ratio`). Attribution: which subset's training images, real
-    or generated, a synthetic image is nearest to.
+    Membership: how near the synthetic images come to a real one, absolutely or against the spacing
+    of real or synthetic images (`gansfp.methods.distance.membership`). Attribution: which subset's
+    training images, real or generated, a synthetic image is nearest to.
 
-    No label enters a statistic, but for the class of a reference image in attribution, and no image
-    is compared with itself or with its group. Labelled images may therefore all be scored.
+    Labels enter in two places: the class of a reference image in attribution, and which images are
+    known not to be used, where a statistic compares with those. No image is compared with itself or
+    with its group, nor scored by what was fitted on it: labelled images may all be scored.
 
     Attributes:
-        transductive: `pool_ratio` with pool `all`: the pool holds unlabelled test images.
+        transductive: A statistic reads the pool, which is `all` real images, those of the test too.
     """
 
     uses_synthetic = "nearest"
@@ -64,40 +68,49 @@ class DistanceEstimator(Estimator):
         reference: Reference = "real",
         rule: Rule = "distance",
         temperature: float = 0.1,
+        radius: Radius = "median",
     ) -> None:
         """Choose the statistic.
 
         Args:
             representation: What is compared; pixels where None.
-            statistic: Membership: `nearest` or `pool_ratio`.
-            k: Neighbours among synthetic images (`nearest`) or references (attribution).
-            k_pool: Which neighbour in the pool gives the local scale (`pool_ratio`).
+            statistic: Membership: see `gansfp.methods.distance.membership`.
+            k: Neighbours among synthetic images (membership) or references (attribution).
+            k_pool: Which neighbour in the pool, or among those not used, gives the local scale.
             pool: `all` real images, or only the `labelled` ones, which makes the score inductive.
             reference: Attribution: compare with the `real` or with the `generated` training images
                 of each class.
             rule: Attribution: mean `distance` to k neighbours of each class, or `vote` of k.
             temperature: Attribution: sharpness of the probabilities.
+            radius: Membership: what is near for `count` and `count_log`, see `Neighbourhood`.
 
         Raises:
             UserError: A value is impossible.
         """
-        _check_choice("statistic", statistic, get_args(Statistic))
-        _check_choice("pool", pool, get_args(Pool))
-        _check_choice("reference", reference, get_args(Reference))
-        _check_choice("rule", rule, get_args(Rule))
+        check_choice("statistic", statistic, get_args(Statistic))
+        check_choice("pool", pool, get_args(Pool))
+        check_choice("reference", reference, get_args(Reference))
+        check_choice("rule", rule, get_args(Rule))
+        check_choice("radius", radius, get_args(Radius))
         if temperature <= 0:
             raise UserError(f"method.temperature={temperature}: must be positive")
         self.representation = representation if representation is not None else Pixels()
         self.statistic, self.k, self.k_pool, self.pool = statistic, k, k_pool, pool
         self.reference, self.rule, self.temperature = reference, rule, temperature
-        self.transductive = statistic == "pool_ratio" and pool == "all"
+        self.radius = radius
+        self.transductive = STATISTICS[statistic].pool and pool == "all"
         self._fitted: tuple[str, tuple[str, ...]] | None = None
         self._encoded: tuple[Benchmark, dict[str, NDArray[Any]]] | None = None
+        self._scored: tuple[Benchmark, Rows, NDArray[np.float64]] | None = None
 
     def fit(self, data: BenchmarkDataModule) -> Self:
         """Check that there is something to compare with and encode it; nothing is learnt."""
         self._fitted = _kind(data.benchmark)
-        self._references(data)
+        self._encoded = self._scored = None
+        if data.benchmark.task == "membership":
+            self._all_scores(data)
+        else:
+            self._references(data)
         return self
 
     def predict(self, data: BenchmarkDataModule, rows: Rows) -> NDArray[np.float64]:
@@ -110,15 +123,18 @@ class DistanceEstimator(Estimator):
                 f"data.root: {_kind(benchmark)} differs from what the method was fitted for: "
                 f"{self._fitted}"
             )
+        if benchmark.task == "membership":
+            candidates, scores = self._all_scores(data)
+            return scores[np.searchsorted(candidates, rows)]
         references = self._references(data)
-        score = self._membership if benchmark.task == "membership" else self._attribution
         blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
         parts = [
-            score(self._encode(benchmark, block), exclusion_keys(benchmark, block), references)
+            self._attribution(
+                self._encode(benchmark, block), exclusion_keys(benchmark, block), references
+            )
             for block in blocks
         ]
-        shape = (0,) if benchmark.task == "membership" else (0, len(benchmark.classes))
-        return np.concatenate(parts) if parts else np.empty(shape)
+        return np.concatenate(parts) if parts else np.empty((0, len(benchmark.classes)))
 
     def save(self, folder: Path) -> None:
         """Write the options as JSON: with nothing learnt, they say it all."""
@@ -148,16 +164,37 @@ class DistanceEstimator(Estimator):
         method._fitted = (content["task"], tuple(content["classes"]))
         return method
 
-    def _membership(
-        self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
-    ) -> NDArray[np.float64]:
-        synthetic = references["synthetic"]
-        if self.statistic == "nearest":
-            return statistics.nearest_synthetic(queries, synthetic, self.k)
-        exclude = Exclusion(keys, references["keys"])
-        return statistics.pool_ratio(
-            queries, synthetic, references["vectors"], exclude, self.k_pool
+    def neighbourhood(self, data: BenchmarkDataModule) -> tuple[Rows, Neighbourhood]:
+        """Set up the distances of all candidates of a benchmark, labelled and not.
+
+        Returns:
+            The candidates' rows, ascending, and what the statistic may ask about them.
+        """
+        benchmark, asked = data.benchmark, STATISTICS[self.statistic]
+        found = Candidates.of(data)
+        k = self.k
+        if self.statistic == "dpi":
+            m = len(found.synthetic)
+            k = dpi_neighbours(m, m, int(found.outsider.sum()), k)
+        hood = Neighbourhood(
+            Keyed(self._encode(benchmark, found.rows), found.keys),
+            self._encode(benchmark, found.synthetic),
+            labelled=found.labelled,
+            outsider=found.outsider,
+            k=k,
+            transductive=self.pool == "all",
+            both_ways=asked.both_ways,
+            radius=self.radius if asked.radius else None,
         )
+        return found.rows, hood
+
+    def _all_scores(self, data: BenchmarkDataModule) -> tuple[Rows, NDArray[np.float64]]:
+        """Score all candidates, once a benchmark: searches both ways see them together."""
+        if self._scored is None or self._scored[0] is not data.benchmark:
+            rows, hood = self.neighbourhood(data)
+            scores = STATISTICS[self.statistic].score(hood, self.k, self.k_pool)
+            self._scored = (data.benchmark, rows, scores)
+        return self._scored[1], self._scored[2]
 
     def _attribution(
         self, queries: Vectors, keys: NDArray[Any], references: dict[str, NDArray[Any]]
@@ -180,27 +217,16 @@ class DistanceEstimator(Estimator):
 
     def _encode_references(self, data: BenchmarkDataModule) -> dict[str, NDArray[Any]]:
         benchmark = data.benchmark
-        found: dict[str, NDArray[Any]] = {}
-        if benchmark.task == "membership":
-            synthetic = _not_empty(data.generated_rows, "synthetic images")
-            found["synthetic"] = self._encode(benchmark, synthetic)
-            if self.statistic != "pool_ratio":
-                return found
-            rows = self._pool_rows(benchmark)
-        else:
-            if self.statistic == "pool_ratio":
-                raise UserError("method.statistic=pool_ratio is for task=membership: use nearest")
-            rows = self._class_rows(benchmark)
-            found["labels"] = benchmark.targets(rows)
-        found["vectors"] = self._encode(benchmark, rows)
-        found["keys"] = exclusion_keys(benchmark, rows)
-        return found
-
-    def _pool_rows(self, benchmark: Benchmark) -> Rows:
-        labelled = benchmark.candidates("train")
-        if self.pool == "labelled":
-            return _not_empty(labelled, "labelled real images")
-        return np.concatenate([labelled, benchmark.candidates("test")])
+        if self.statistic != "nearest":
+            raise UserError(
+                f"method.statistic={self.statistic} is for task=membership: use nearest"
+            )
+        rows = self._class_rows(benchmark)
+        return {
+            "labels": benchmark.targets(rows),
+            "vectors": self._encode(benchmark, rows),
+            "keys": exclusion_keys(benchmark, rows),
+        }
 
     def _class_rows(self, benchmark: Benchmark) -> Rows:
         rows: Rows = benchmark.rows(split="train", role=self.reference)
@@ -226,31 +252,5 @@ class DistanceEstimator(Estimator):
         )
 
 
-def exclusion_keys(benchmark: Benchmark, rows: Rows) -> NDArray[np.str_]:
-    """Name what an image must not be compared with: its group, or itself where none is known.
-
-    An image without a group is named by its pixels, so that a copy of it counts as itself.
-
-    Returns:
-        Keys, shape (n,).
-    """
-    frame = benchmark.index.frame.iloc[rows]
-    known = (frame["group"] != frame["sample_id"]).to_numpy()
-    groups = ("group:" + frame["group"].astype(str)).to_numpy(dtype=np.str_)
-    pixels = ("pixels:" + frame["pixel_hash"].astype(str)).to_numpy(dtype=np.str_)
-    return np.where(known, groups, pixels)
-
-
 def _kind(benchmark: Benchmark) -> tuple[str, tuple[str, ...]]:
     return benchmark.task, tuple(benchmark.classes)
-
-
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise UserError(f"method.{key}={value}: choose {', '.join(choices)}")
-
-
-def _not_empty(rows: Rows, what: str) -> Rows:
-    if len(rows) == 0:
-        raise UserError(f"data.root: there are no {what} to compare with")
-    return rows

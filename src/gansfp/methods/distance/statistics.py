@@ -1,4 +1,4 @@
-"""The statistics, as functions of vectors."""
+"""Logarithms of distances, and the statistics of attribution as functions of vectors."""
 
 from __future__ import annotations
 
@@ -27,50 +27,6 @@ def log_distance(distance: Scores) -> Scores:
     """Take the logarithm of distances, finite also at 0 (about -708)."""
     result: Scores = np.log(np.maximum(distance, FLOOR))
     return result
-
-
-def nearest_synthetic(queries: Vectors, synthetic: Vectors, k: int = 1) -> Scores:
-    """Score by closeness to the synthetic images: minus the mean of the k smallest distances.
-
-    GAN-Leaks' full black-box attack (Chen et al., CCS 2020) for k = 1.
-
-    Args:
-        queries: Vectors of the candidates, shape (n, D).
-        synthetic: Vectors of the synthetic images, shape (m, D).
-        k: Neighbours to average over.
-
-    Returns:
-        Scores, higher for members, shape (n,).
-    """
-    mean: Scores = nearest(queries, synthetic, k)[0].mean(axis=1)
-    return -mean
-
-
-def pool_ratio(
-    queries: Vectors,
-    synthetic: Vectors,
-    pool: Vectors,
-    exclude: Exclusion,
-    k_pool: int = 1,
-) -> Scores:
-    """Score by closeness to the synthetic images, relative to how dense the real ones are.
-
-    log d_k(x, pool without x and its group) - log d_1(x, synthetic): an image in a dense region is
-    near to everything, and this takes that out.
-
-    Args:
-        queries: Vectors of the candidates, shape (n, D).
-        synthetic: Vectors of the synthetic images, shape (m, D).
-        pool: Vectors of real images, shape (p, D).
-        exclude: Keys of queries and pool: pairs with one key are not compared.
-        k_pool: Which neighbour in the pool gives the local scale.
-
-    Returns:
-        Scores, higher for members, shape (n,).
-    """
-    local = nearest(queries, pool, k_pool, exclude)[0][:, -1]
-    closest = nearest(queries, synthetic, 1)[0][:, 0]
-    return log_distance(local) - log_distance(closest)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from gansfp.features.patches import mosaic_distances
 from gansfp.features.residuals import check_denoiser, residuals
 from gansfp.methods.base import Estimator, check_classes
 from gansfp.methods.choice import ConditionalLogit
-from gansfp.methods.distance.estimator import exclusion_keys
+from gansfp.methods.keys import exclusion_keys
 from gansfp.methods.saving import load_method, save_method
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ class MapBranch(nn.Module):
         """Embed images, (B, H, W), as maps, (B, channels, h, h)."""
         cells = self.backbone.tokens(images).transpose(1, 2)
         side = math.isqrt(cells.shape[2])
-        return cells.unflatten(2, (side, side))
+        return cells.reshape(*cells.shape[:2], side, side)
 
 
 class RelationModule(nn.Module):

@@ -116,8 +116,8 @@ class EnhancedCNNModule(BenchmarkModule):
             return ssim_matrix(stretched(real), stretched(made), self.hparams["window"])
         if self.hparams["measure"] == "cosine":
             return cosine_matrix(real.numpy(), made.numpy())
-        sets = (maps > maps.mean(dim=(1, 2), keepdim=True) for maps in (real, made))
-        return jaccard_matrix(*(inside.numpy() for inside in sets))
+        left, right = (maps > maps.mean(dim=(1, 2), keepdim=True) for maps in (real, made))
+        return jaccard_matrix(left.numpy(), right.numpy())
 
     def _enhanced(self, images: Tensor) -> Tensor:
         """Enhance a batch; filters work on bytes, on the CPU."""

@@ -1,0 +1,1 @@
+"""Likelihood ratios of synthetic against other real images."""

@@ -1,0 +1,1 @@
+"""Local copies: windows of an image against shifted windows of the synthetic images."""
