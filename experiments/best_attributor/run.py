@@ -31,6 +31,7 @@ from gansfp.commands.train import build_method
 from gansfp.data.embedded import resolve
 from gansfp.ensembles.stacking import Stack, out_of_fold
 from gansfp.ensembles.voting import accuracy, vote
+from gansfp.evaluation.calibration import calibration_error
 from gansfp.evaluation.intervals import wilson
 from gansfp.evaluation.truth import read_truth
 from gansfp.methods.base import Estimator
@@ -221,7 +222,7 @@ def read(options, group):
 
 
 def row(options, size, label, group, found):
-    """Accuracy on the validation fold and, with Wilson's intervals, on both tests."""
+    """Accuracy on the validation fold; on both tests too, with intervals and calibration error."""
     first = {split: tables[0] for split, tables in read(options, group[:1]).items()}
     done = [json.loads((folder_of(options, *fit) / "done.json").read_text()) for fit in group]
     measured = {
@@ -235,10 +236,12 @@ def row(options, size, label, group, found):
         labels = truth.of(first[letter]["sample_id"])
         classes = table_classes(first[letter])
         decided = np.asarray(classes, dtype=object)[found[letter].argmax(axis=1)]
+        targets = np.array([classes.index(label) for label in labels])
+        error = calibration_error(found[letter], targets)
         right = int((decided == np.asarray(labels, dtype=object)).sum())
         value, low, high = wilson(right, len(labels))
         measured |= {letter: round(value, 4), f"{letter}_low": round(low, 4)}
-        measured |= {f"{letter}_high": round(high, 4)}
+        measured |= {f"{letter}_high": round(high, 4), f"{letter}_ece": round(error, 4)}
     return {**measured, "seconds": round(sum(d["seconds"] for d in done), 1), "chosen": False}
 
 
