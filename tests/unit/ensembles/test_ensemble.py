@@ -229,7 +229,7 @@ def test_impossible_values(settings: dict[str, Any], said: str) -> None:
 def test_a_stack_of_one_member_is_its_calibration(gansfp, in_folder: Path, toy: Path) -> None:
     (member,) = gansfp("experiment=quickstart/attribution_nearest_generated", "data.fold=0")
     gansfp("runs", "task=attribution", "study=stack", "method.combine=stack", command="ensemble")
-    path = the_run(in_folder / "runs/stack", "attribution-ensemble")
+    path = the_run(in_folder, "attribution-ensemble")
     tables = [
         read_table(folder / "predictions/test.parquet") for folder in (path, the_member(member))
     ]
