@@ -36,7 +36,7 @@ from gansfp.evaluation.intervals import wilson
 from gansfp.evaluation.truth import read_truth
 from gansfp.methods.base import Estimator
 from gansfp.runtime import learned
-from gansfp.tables import read_table, score_table, table_classes, write_table
+from gansfp.tables import PROBABILITY_PREFIX, read_table, score_table, table_classes, write_table
 
 MOSAIC, DETAIL = "experiment=beyond/mosaic", "experiment=beyond/detail"
 CANDIDATES = {
@@ -183,11 +183,16 @@ def results(options):
                 groups[f"vote of {name}"] = of_name
         for label, group in groups.items():
             tables = read(options, group)
-            rows.append(row(options, size, label, group, {k: vote(v) for k, v in tables.items()}))
+            found = {k: vote(v) if len(v) > 1 else own(v[0]) for k, v in tables.items()}
+            rows.append(row(options, size, label, group, found))
         rows += stacks(options, size, here)
         best = max((r for r in rows if r["images_a_class"] == size), key=lambda r: r["validation"])
         best["chosen"] = True
     return pd.DataFrame(rows)
+
+
+def own(table):
+    return table[[PROBABILITY_PREFIX + name for name in table_classes(table)]].to_numpy()
 
 
 def stacks(options, size, here):
