@@ -5,8 +5,7 @@ python benchmarks/attacks.py --real 1000 --synthetic 7000 --threads 2 --rounds 3
 
 Everything runs in one process, ours and theirs in turn. `domias` is taken where it is there
 (`pip install --no-deps domias`), and its loop is written out here otherwise; GAN-Leaks and
-Synth-MIA are on no index: their searches (scikit-learn, ten queries at a time; a k-d tree) are
-written out.
+Synth-MIA are on no index: their searches (scikit-learn, ten queries at once; a k-d tree) are, too.
 Peers run on a part of the queries (`--loop`) and are scaled up, which favours them.
 """
 
@@ -57,9 +56,10 @@ def main() -> None:
     times: dict[str, list[float]] = {}
     found: dict[str, Any] = {}
     part = real[: options.loop]
-    radius = float(np.median(hood_of(real, synthetic, options.labelled).radius))
+    radius = hood_of(real, synthetic, options.labelled).radius
+    measured = jobs(real, synthetic, part, radius, options)
     for _ in range(options.rounds):
-        for name, (work, call) in jobs(real, synthetic, part, radius, options).items():
+        for name, (work, call) in measured.items():
             wall, cpu = time.perf_counter(), time.process_time()
             found[name] = call()
             scale = 1.0 if work == "all" else len(real) / len(part)
@@ -72,13 +72,15 @@ def main() -> None:
 def jobs(
     real: np.ndarray, synthetic: np.ndarray, part: np.ndarray, radius: float, options: Any
 ) -> dict[str, tuple[str, Callable[[], Any]]]:
-    """What is measured: on all queries or on a part of them."""
+    """What is measured: on all queries or on a part of them; what peers prepare once is not."""
+    search = NearestNeighbors(n_neighbors=5).fit(synthetic)
+    tree, points = cKDTree(synthetic), synthetic.astype(np.float64)
     return {
         "product": ("all", lambda: product(real, synthetic)),
         "attacks": ("all", lambda: attacks(real, synthetic, options.labelled)),
-        "gan_leaks": ("part", lambda: gan_leaks(part, synthetic)),
-        "domias": ("part", lambda: domias_counts(part, synthetic, radius)),
-        "synth_mia": ("part", lambda: synth_mia(part, synthetic)),
+        "gan_leaks": ("part", lambda: gan_leaks(part, search)),
+        "domias": ("part", lambda: domias_counts(part, points, radius)),
+        "synth_mia": ("part", lambda: -tree.query(part, k=1)[0]),
     }
 
 
@@ -117,14 +119,13 @@ def attacks(real: np.ndarray, synthetic: np.ndarray, labelled: int) -> dict[str,
     return {name: STATISTICS[name].score(hood, 5 if "vote" in name else 1, 5) for name in ONE_PASS}
 
 
-def gan_leaks(queries: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
+def gan_leaks(queries: np.ndarray, search: NearestNeighbors) -> np.ndarray:
     """GAN-Leaks: scikit-learn's search, K = 5, ten queries at a time, the first distance kept."""
-    search = NearestNeighbors(n_neighbors=5).fit(synthetic)
     parts = [search.kneighbors(queries[i : i + 10])[0][:, 0] for i in range(0, len(queries), 10)]
     return -np.concatenate(parts)
 
 
-def domias_counts(queries: np.ndarray, synthetic: np.ndarray, radius: float) -> np.ndarray:
+def domias_counts(queries: np.ndarray, points: np.ndarray, radius: float) -> np.ndarray:
     """DOMIAS's Monte Carlo attack: loop over queries, count squared distances below a bound."""
     try:
         from domias.baselines import d
@@ -133,19 +134,13 @@ def domias_counts(queries: np.ndarray, synthetic: np.ndarray, radius: float) -> 
         def d(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             return np.sum((x - y) ** 2, axis=1)
 
-    # Its own arrays are float64; in float32 its sums round, and pairs at the radius change sides.
-    points = synthetic.astype(np.float64)
-    distances = np.zeros((len(queries), len(synthetic)))
+    # In float32 its sums round, and pairs at the radius change sides: points are float64.
+    distances = np.zeros((len(queries), len(points)))
     for i, x in enumerate(queries.astype(np.float64)):
         distances[i] = d(x, points)
     nearest = np.min(distances, 1)
-    counts = np.array([np.sum(np.sqrt(row) < radius) for row in distances]) / len(synthetic)
+    counts = np.array([np.sum(np.sqrt(row) < radius) for row in distances]) / len(points)
     return np.stack([nearest, counts])
-
-
-def synth_mia(queries: np.ndarray, synthetic: np.ndarray) -> np.ndarray:
-    """Synth-MIA's distance to the closest record: a k-d tree."""
-    return -cKDTree(synthetic).query(queries, k=1)[0]
 
 
 def check(found: dict[str, Any], n: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,6 +167,16 @@ def test_what_is_missing_is_named(membership: Data) -> None:
     assert DistanceEstimator(statistic="lof", k=3).fit(membership).predict(
         membership, rows
     ).shape == (9,)
+
+
+def test_the_readme_of_the_recipes_names_every_attack_of_these_methods() -> None:
+    folder = Path(__file__).parents[3] / "conf" / "experiment"
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for path in (folder / "beyond").glob("*.yaml"):
+        recipe = path.read_text(encoding="utf-8")
+        ours = re.search(r"/method: (distance|density|patches|stack)\n", recipe)
+        if ours and "/task: membership" in recipe:
+            assert f"`{path.stem}`" in text, path.stem
 
 
 def auc(toy: Toy, statistic: str, **options: int) -> float:

@@ -1,0 +1,1 @@
+"""Several membership attacks as one."""
