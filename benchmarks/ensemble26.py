@@ -30,6 +30,7 @@ from typing import Any
 
 NETWORKS = ("lite0", "lite1", "lite2")
 LRS, BATCHES = ("3e-5", "1e-4", "3e-4"), (16, 32, 64)
+TINY_BATCHES = 2
 Setting = tuple[str, str, int]
 
 
@@ -74,7 +75,7 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--plain", type=int, default=0, help="plain fits to time; 0: all")
     parser.add_argument("--workers", type=int, default=min(8, os.cpu_count() or 1))
     parser.add_argument("--words", default="", help="further key=value words for ours")
-    parser.add_argument("--tiny", action="store_true", help="two fits alone")
+    parser.add_argument("--tiny", action="store_true", help="two short fits alone")
     parser.add_argument("--role", choices=("both", "plain"), default="both", help="for itself")
     return parser.parse_args()
 
@@ -106,7 +107,9 @@ def ours(options: argparse.Namespace, root: Path) -> tuple[float, Path]:
         f"networks.size={options.size}",
         "networks.weights=lite", f"method.backbones=[{networks}]",
         f"method.grid={{method.lr:[{values[0]}],data.sampling.batch_size:[{values[1]}]}}",
-        "method.rounds=0", "evaluator.controls=none", *shlex.split(options.words),
+        "method.rounds=0", "evaluator.controls=none",
+        f"trainer.limit_train_batches={TINY_BATCHES if options.tiny else 'null'}",
+        *shlex.split(options.words),
     ]  # fmt: skip
     start = time.perf_counter()
     subprocess.run(command, check=True, stdout=sys.stderr)
@@ -194,6 +197,7 @@ def plain_fits(options: argparse.Namespace) -> list[tuple[Setting, float]]:
             precision="bf16-mixed" if on_gpu() else "32-true",
             logger=False,
             enable_checkpointing=False,
+            limit_train_batches=TINY_BATCHES if options.tiny else None,
             enable_progress_bar=False,
             enable_model_summary=False,
         )

@@ -16,6 +16,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,14 +151,21 @@ def ensemble(bench: Bench, workers: int) -> dict[str, Any]:
     }
 
 
-def rows_of(case: str, runs: dict[int, dict[str, Any]], spread: float | None) -> list[dict]:
+def rows_of(
+    case: str, runs: dict[int, dict[str, Any]], seeds: Sequence[dict[str, Any]] = ()
+) -> list[dict]:
     """Lay a case out: rate, efficiency against the smallest count, and what became of the result.
 
     Args:
         case: Its name.
         runs: What was measured on each number of devices.
-        spread: Largest difference of the metric between seeds on one device.
+        seeds: What was measured on the smallest number with several seeds: `seed_spread` and
+            `seed_score_difference` are what another seed changes, beside what devices change.
     """
+    values = [one["metric"] for one in seeds]
+    spread = round(max(values) - min(values), 4) if len(values) > 1 else None
+    tables = [one["scores"].to_numpy() for one in seeds]
+    moved = [float(np.abs(one - tables[0]).max()) for one in tables[1:]]
     rate = "images_per_second" if "images_per_second" in next(iter(runs.values())) else None
     rate = rate or "members_per_hour"
     least = min(runs)
@@ -172,6 +180,7 @@ def rows_of(case: str, runs: dict[int, dict[str, Any]], spread: float | None) ->
             row["largest_score_difference"] = float(
                 np.abs(measured["scores"].to_numpy() - first).max()
             )
+            row["seed_score_difference"] = max(moved, default=None)
         rows.append(row)
     return rows
 
@@ -204,15 +213,13 @@ def main() -> None:
     counts = sorted(int(count) for count in options.devices.split(","))
     table = []
     for case in options.cases.split(","):
-        spread = None
+        again: list[dict[str, Any]] = []
         if case in RECIPES:
             again = [fit(bench, case, counts[0], seed) for seed in range(options.seeds)]
-            values = [one["metric"] for one in again]
-            spread = round(max(values) - min(values), 4)
             runs = {counts[0]: again[0]} | {n: fit(bench, case, n, 0) for n in counts[1:]}
         else:
             runs = {n: (forge if case == "forge" else ensemble)(bench, n) for n in counts}
-        for row in rows_of(case, runs, spread):
+        for row in rows_of(case, runs, again):
             table.append(row)
             print(json.dumps(row), flush=True)
     print(pd.DataFrame(table).to_string(index=False))

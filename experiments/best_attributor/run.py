@@ -31,11 +31,12 @@ from gansfp.commands.train import build_method
 from gansfp.data.embedded import resolve
 from gansfp.ensembles.stacking import Stack, out_of_fold
 from gansfp.ensembles.voting import accuracy, vote
+from gansfp.evaluation.calibration import calibration_error
 from gansfp.evaluation.intervals import wilson
 from gansfp.evaluation.truth import read_truth
 from gansfp.methods.base import Estimator
 from gansfp.runtime import learned
-from gansfp.tables import read_table, score_table, table_classes, write_table
+from gansfp.tables import PROBABILITY_PREFIX, read_table, score_table, table_classes, write_table
 
 MOSAIC, DETAIL = "experiment=beyond/mosaic", "experiment=beyond/detail"
 CANDIDATES = {
@@ -182,11 +183,16 @@ def results(options):
                 groups[f"vote of {name}"] = of_name
         for label, group in groups.items():
             tables = read(options, group)
-            rows.append(row(options, size, label, group, {k: vote(v) for k, v in tables.items()}))
+            found = {k: vote(v) if len(v) > 1 else own(v[0]) for k, v in tables.items()}
+            rows.append(row(options, size, label, group, found))
         rows += stacks(options, size, here)
         best = max((r for r in rows if r["images_a_class"] == size), key=lambda r: r["validation"])
         best["chosen"] = True
     return pd.DataFrame(rows)
+
+
+def own(table):
+    return table[[PROBABILITY_PREFIX + name for name in table_classes(table)]].to_numpy()
 
 
 def stacks(options, size, here):
@@ -221,7 +227,7 @@ def read(options, group):
 
 
 def row(options, size, label, group, found):
-    """Accuracy on the validation fold and, with Wilson's intervals, on both tests."""
+    """Accuracy on the validation fold; on both tests too, with intervals and calibration error."""
     first = {split: tables[0] for split, tables in read(options, group[:1]).items()}
     done = [json.loads((folder_of(options, *fit) / "done.json").read_text()) for fit in group]
     measured = {
@@ -235,10 +241,12 @@ def row(options, size, label, group, found):
         labels = truth.of(first[letter]["sample_id"])
         classes = table_classes(first[letter])
         decided = np.asarray(classes, dtype=object)[found[letter].argmax(axis=1)]
+        targets = np.array([classes.index(label) for label in labels])
+        error = calibration_error(found[letter], targets)
         right = int((decided == np.asarray(labels, dtype=object)).sum())
         value, low, high = wilson(right, len(labels))
         measured |= {letter: round(value, 4), f"{letter}_low": round(low, 4)}
-        measured |= {f"{letter}_high": round(high, 4)}
+        measured |= {f"{letter}_high": round(high, 4), f"{letter}_ece": round(error, 4)}
     return {**measured, "seconds": round(sum(d["seconds"] for d in done), 1), "chosen": False}
 
 

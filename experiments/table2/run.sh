@@ -25,12 +25,16 @@ for benchmark in ddpm_long null gan ddpm_short; do
     run "$classical,$earlier"
     run table2/1803_retrieval backbone@method.representation.backbone=lite0
 done
-learned() {
+learned() { # a list of recipes takes no method.* key, which not all of them have
     run "$(list 1355_cnn_ssim 1696_siamese)"
     run table2/1811_transfer 'method.experts=[resnet50]' networks.size=64
-    run "$(list 1880_conv_autoencoder 1881_resnet_autoencoder)" method.size=64 trainer.max_epochs=5
+    for name in 1880_conv_autoencoder 1881_resnet_autoencoder; do
+        run "table2/$name" method.size=64 trainer.max_epochs=5
+    done
     run "$(list 1107_infonce 1160_twins 1169_moco_efficientnet 1875_moco)" networks.size=64 trainer.max_epochs=2
-    run "$(list 1801_canet 1802_canet 1803_canet)" method.backbone=vit_tiny_patch16_224 trainer.max_epochs=1
+    for name in 1801_canet 1802_canet 1803_canet; do
+        run "table2/$name" method.backbone=vit_tiny_patch16_224 trainer.max_epochs=1
+    done
     run table2/1878_vit_autoencoder method.backbone=vit_tiny_patch16_224 method.size=64 trainer.max_epochs=2
     run table2/nn_dclgan trainer.max_epochs=1
     run table2/1140_moco_vit 'method.experts=[vit_tiny_patch16_224]' trainer.max_epochs=1

@@ -112,6 +112,7 @@ class Attack(Base):
     bank: str = MISSING
     attacks: list[str] = field(default_factory=list)
     representation: Any = None
+    statistic: str = MISSING
     k: int = 1
     labelled: float = 0.3
     exposure: str = MISSING

@@ -26,7 +26,7 @@ from toy import write_toy_attribution, write_toy_membership
 
 from gansfp import build, cli, config
 from gansfp.cluster import study
-from gansfp.cluster.slurm import Request
+from gansfp.cluster.request import Request
 from gansfp.data.benchmark import load_benchmark
 from gansfp.evaluation import published
 from gansfp.features import backbones
@@ -44,6 +44,15 @@ README = CONF.parent / "README.md"
 CLUSTER = CONF.parent / "docs" / "cluster.md"
 FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
                "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
+SMALLER = {  # by recipe: what makes a step of it short
+    "beyond/mosaic": ["method.sides=[9]", "method.stride=16"],
+    "beyond/mosaic_both": ["method.sides=[9]", "method.stride=16"],
+    "beyond/detail": ["method.widths=[8,8]"],
+    "beyond/best_attributor": [
+        "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"
+        "'experiment=beyond/detail method.widths=[8,8]']"
+    ],
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +93,7 @@ def test_an_experiment_takes_its_debug_step(
     if "autoencoder" in experiment:
         words.append("method.size=32")
     ensemble = "/method: ensemble" in (CONF / "experiment" / f"{experiment}.yaml").read_text()
-    words += FEW_MEMBERS if ensemble else []
+    words += SMALLER.get(experiment, FEW_MEMBERS if ensemble else [])
     monkeypatch.setattr(sys, "argv", ["gansfp", *words])
     cli.main()
     results = [path for path in in_folder.rglob("result.json") if slug(experiment) in str(path)]
@@ -179,6 +188,7 @@ def test_a_documented_command_is_one_that_the_code_takes(
         return
     if "hydra/sweeper=search" in words:
         pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+        Path("runs").mkdir()  # where it writes the best values; runs make it, and none is started
     if "hydra/launcher=mycluster" in words:
         give_the_reader_a_cluster(in_folder, monkeypatch)
     seen: list[str] = []

@@ -11,9 +11,9 @@ from .conftest import LAUNCHER, Console, finished, until
 
 pytestmark = pytest.mark.slurm
 
-BANK = ["bank=2", "benchmark.generated=8", "generator=ddpm_debug", "generator.steps=300",
+BANK = ["bank=2", "benchmark.generated=8", "generator=ddpm_debug", "generator.steps=60",
         "source.resize=32", "trainer.accelerator=cpu", "trainer.precision=64-true",
-        "card.kid=false", "callbacks.resume.every_n_steps=5",
+        "card.kid=false", "callbacks.resume.every_n_steps=10",
         "callbacks.resume.every_seconds=0"]  # fmt: skip
 
 
@@ -29,10 +29,11 @@ def test_workers_share_a_bank_and_the_same_command_mends_it(gansfp: Console, toy
     words = [*BANK, f"source.path={toy / 'train' / 'real_used'}"]
     shared = [*LAUNCHER, *words, "output=shared", "worker=0,1"]
     process = gansfp.start("forge", *shared)
-    until(lambda: list(gansfp.folder.glob("shared.partial/generators/*/checkpoints/last.ckpt")))
+    saved = "shared.partial/generators/*/checkpoints/last.ckpt"
+    until(lambda: list(gansfp.folder.glob(saved)), 240)
     claims = list(gansfp.folder.glob("shared.partial/generators/*/claim.json"))
     os.kill(gansfp.json(str(claims[0].relative_to(gansfp.folder)))["pid"], 9)
-    said = finished(process, status=1)
+    said = finished(process, status=1, seconds=480)
     assert "died without a word: FAILED, SIGKILL" in said
     assert "1 of 2 jobs failed" in said
     gansfp("forge", *shared)

@@ -1,131 +1,27 @@
-"""Arrays of SLURM jobs, submitted through submitit and watched until none goes on."""
+"""Arrays of SLURM jobs, submitted through submitit, or found in the queue from a launch before."""
 
 from __future__ import annotations
 
 import logging
-import shlex
-import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gansfp.cluster import queue
 from gansfp.cluster.frozen import jobs_below
 from gansfp.cluster.resources import VOTE, Resources, resources
-from gansfp.cluster.tail import with_tail
+from gansfp.cluster.watch import Watch
 from gansfp.errors import UserError
 from gansfp.features import prefetch
-from gansfp.jobs import JobFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gansfp.cluster.frozen import Job
+    from gansfp.cluster.request import Request
     from gansfp.cluster.study import Planned
+    from gansfp.jobs import JobFailed
 
 log = logging.getLogger(__name__)
-
-SETTLING = 10.0  # seconds for files to arrive from another machine after a job has left the queue
-SILENCE = 900.0  # seconds without an answer of SLURM's after which watching ends
-LOST = frozenset({"PREEMPTED", "NODE_FAIL", "BOOT_FAIL"})  # not the job's own fault
-RETURNS = 20  # of one such job into the queue
-HELD = ("JobHeldUser", "JobHeldAdmin")
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a user asks of SLURM for every job; the keys of `hydra/launcher=slurm`.
-
-    Attributes:
-        partition: Partitions, separated by commas; None: the default.
-        account: Account to charge.
-        qos: Quality of service.
-        gres: Instead of `gpu:N`, where a kind of GPU is wanted: "gpu:a100:1".
-        constraint: Features of a node.
-        cores: Of each process.
-        memory: Of each node, as SLURM writes it: "16G".
-        time: Time limit in minutes, or as SLURM writes it.
-        array_parallelism: Jobs of an array at the same time.
-        setup: Lines of shell before the job, such as `module load`.
-        environment: Variables of the job.
-        flags: Further flags of sbatch: {"exclude": "node7"}.
-        signal_seconds: How long before its end SLURM warns a job.
-        timeouts: How often a job that has run out of time is queued again.
-    """
-
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    gres: str | None = None
-    constraint: str | None = None
-    cores: int = 2
-    memory: str | None = None
-    time: Any = 240
-    array_parallelism: int = 64
-    setup: list[str] = field(default_factory=list)
-    environment: Mapping[str, Any] | None = None
-    flags: Mapping[str, Any] | None = None
-    signal_seconds: int = 90
-    timeouts: int = 10
-
-    @property
-    def minutes(self) -> int:
-        """The time limit.
-
-        Raises:
-            UserError: It is none.
-        """
-        minutes = queue.minutes_of(str(self.time))
-        if not minutes:
-            raise UserError(f"hydra.launcher.time={self.time}: must be a minute or more")
-        return minutes
-
-    def sbatch(self, need: Resources) -> dict[str, Any]:
-        """Give the flags of sbatch that say what a job needs."""
-        asked = {
-            "partition": self.partition,
-            "account": self.account,
-            "qos": self.qos,
-            "gres": (self.gres or f"gpu:{need.gpus}") if need.gpus else None,
-            "constraint": self.constraint,
-            "nodes": need.nodes,
-            "ntasks-per-node": need.tasks,
-            "cpus-per-task": self.cores * need.cores,
-            "mem": self.memory,
-            "time": self.minutes,
-        }
-        return {key: value for key, value in asked.items() if value is not None} | dict(
-            self.flags or {}
-        )
-
-    def check(self, needs: Sequence[Resources]) -> None:
-        """Refuse, before anything is submitted, what this cluster could never run.
-
-        Raises:
-            UserError: Names the key.
-        """
-        queue.require_tools()
-        queue.check_partition(self.partition, self.minutes)
-        values: dict[str, object] = {
-            key: getattr(self, key)
-            for key in ("partition", "account", "qos", "gres", "constraint", "memory", "time")
-        }
-        for need in needs:
-            words = [f"--{key}" if value is True else f"--{key}={value}"
-                     for key, value in self.sbatch(need).items()]  # fmt: skip
-            queue.check_request(words, values)
-
-    def preamble(self, code: Path) -> list[str]:
-        """Give the lines of shell before the job; the user's own come first."""
-        own = {
-            "OMP_NUM_THREADS": self.cores,
-            "HF_HUB_OFFLINE": 1,  # weights were fetched before
-            **(self.environment or {}),
-        }
-        exports = [f"export {key}={shlex.quote(str(value))}" for key, value in own.items()]
-        path = f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}"
-        return [*self.setup, *exports, path]
 
 
 def submit(
@@ -228,99 +124,6 @@ def adopt(plans: Sequence[Planned]) -> dict[str, Job]:
     if stale:
         queue.cancel(stale)
     return found
-
-
-class Watch:
-    """Waits for jobs; returns when none goes on, however they ended.
-
-    Args:
-        jobs: Submitted ones.
-        poll: Seconds between two looks.
-    """
-
-    def __init__(self, jobs: Sequence[Job], poll: float) -> None:
-        self._open = {str(job.ticket["slurm"]): job for job in jobs}
-        self._total = len(self._open)
-        self._poll = poll
-        self._failed: dict[str, JobFailed] = {}
-        self._gone: dict[str, float] = {}
-        self._returns: Counter[str] = Counter()
-        self._answered = time.monotonic()
-        self._told: set[str] = set()
-
-    def wait(self) -> dict[str, JobFailed]:
-        """Wait; say why jobs have no result, by identity."""
-        while self._open:
-            there = queue.waiting_jobs()
-            if there is not None:
-                self._answered = time.monotonic()
-                self._look(there)
-                self._tell(there)
-            elif time.monotonic() - self._answered > SILENCE:
-                for job in list(self._open):
-                    self._fail(job, "SLURM has not answered for a while; the job may still run")
-            if self._open:
-                time.sleep(self._poll)
-        return self._failed
-
-    def _look(self, there: dict[str, queue.Waiting]) -> None:
-        for number, job in list(self._open.items()):
-            present = there.get(number)
-            if present is not None:
-                self._gone.pop(number, None)
-                if present.state == "PENDING" and queue.NEVER.match(present.reason):
-                    queue.cancel([number])
-                    self._fail(number, f"SLURM would never run it: {present.reason}")
-            elif job.state.get("state") in ("finished", "failed"):
-                self._settle(number)
-            elif time.monotonic() - self._gone.setdefault(number, time.monotonic()) > SETTLING:
-                self._vanished(number)
-
-    def _settle(self, number: str) -> None:
-        job = self._open[number]
-        if job.state["state"] == "failed":
-            self._fail(number, str(job.state.get("error")), silent=False)
-        else:
-            del self._open[number]
-
-    def _vanished(self, number: str) -> None:
-        """A job has left the queue without a word: see why, and put it back where that helps."""
-        end = queue.how_it_ended(number)
-        not_started = self._open[number].not_started
-        if self._open[number].result is not None:
-            del self._open[number]
-        elif not_started is not None and end.state == "CANCELLED":
-            self._open[number].say("died", error=not_started, starts=0)
-            self._fail(number, not_started, silent=False)
-        elif end.state in LOST and self._returns[number] < RETURNS and queue.requeue(number):
-            self._returns[number] += 1
-            del self._gone[number]
-            log.info("%s: %s, queued again", self._open[number].name, end.state)
-        else:
-            self._fail(number, f"died without a word: {end.words}")
-
-    def _fail(self, number: str, reason: str, *, silent: bool = True) -> None:
-        job = self._open.pop(number)
-        log.info("failed: %s", job.name)
-        if silent:
-            job.say("died", error=reason, starts=job.state.get("starts", 0))
-        self._failed[job.identity] = JobFailed(with_tail(reason, job) if silent else reason)
-
-    def _tell(self, there: dict[str, queue.Waiting]) -> None:
-        """Say how many wait and run, whenever that has changed."""
-        present = [there[number] for number in self._open if number in there]
-        waiting = [job for job in present if job.state == "PENDING"]
-        done = self._total - len(self._open)
-        line = f"{done}/{self._total} done, {len(present) - len(waiting)} running"
-        if waiting:
-            reasons = Counter(job.reason for job in waiting)
-            why = sorted(reason for reason in reasons if reason != "None")
-            line += f", {len(waiting)} waiting" + (f" ({', '.join(why)})" if why else "")
-            if any(reason in HELD for reason in reasons):
-                line += "; scontrol release JOB lets a held one go"
-        if line not in self._told:
-            self._told.add(line)
-            log.info("%s", line)
 
 
 def _fetch_weights(plans: Sequence[Planned]) -> None:

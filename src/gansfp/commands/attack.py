@@ -17,8 +17,10 @@ from gansfp.runtime.files import write_json
 from gansfp.runtime.provenance import provenance
 from gansfp.runtime.run import make_writable
 from gansfp.shadows.attacks import ATTACKS
+from gansfp.shadows.distances import DEPTH
 from gansfp.shadows.leave_one_out import Outcome, compare, leave_one_out, measure, summarise
 from gansfp.shadows.patients import alarm_rate, null_audits, vulnerability
+from gansfp.shadows.statistic import NEAREST, check_statistic
 from gansfp.shadows.table import BankTable, measured
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def run(config: DictConfig) -> None:
     make_writable(folder)
     bank = read_bank(config.bank)
     representation: Representation = build.instantiate(config.representation)
-    table = measured(bank, representation, folder / DISTANCES)
+    table = measured(bank, representation, folder / DISTANCES, config.statistic, config.k)
     attacks = [str(name) for name in config.attacks]
     outcome = leave_one_out(table, attacks, config.labelled, config.k, config.seed)
     by_generator = measure(table, outcome)
@@ -63,6 +65,7 @@ def run(config: DictConfig) -> None:
     facts = {"bank": str(config.bank), "generators": len(table.names), "samples": table.samples}
     patients = int(table.groups.max()) + 1
     facts |= {"patients": patients, "images": len(table.groups), "k": config.k}
+    facts |= {"statistic": config.statistic}
     facts |= {"labelled": config.labelled, "representation": representation.spec()}
     write_json(folder / "attack.json", {**facts, "seed": config.seed, "made_with": provenance()})
     log.info("%s\ntables in %s", _text(summarise(pd.concat(rows))), folder)
@@ -73,6 +76,11 @@ def _check(config: DictConfig) -> None:
         raise UserError(f"attacks: is empty; choose {', '.join(ATTACKS)}")
     if config.exposure not in config.attacks:
         raise UserError(f"exposure={config.exposure}: must be one of attacks")
+    check_statistic("statistic", config.statistic)
+    if config.statistic != NEAREST and config.ceilings.enabled:
+        raise UserError(f"statistic={config.statistic}: ceilings are of statistic=nearest")
+    if config.k > DEPTH and config.statistic == NEAREST:
+        raise UserError(f"k={config.k}: at most {DEPTH} neighbours with statistic=nearest")
     if not 0 < config.labelled < 1:
         raise UserError(f"labelled={config.labelled}: a share between 0 and 1")
     if not 0 < config.q < 1:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, get_args
 
 from gansfp.ensembles.launching import launch, refuse_script_ddp
 from gansfp.ensembles.members import members_of
 from gansfp.ensembles.pseudo_labels import run_rounds
-from gansfp.ensembles.record import FILE, Record, Round, Voter
+from gansfp.ensembles.record import FILE, Combine, Record, Round, Voter
+from gansfp.ensembles.stacking import stacked
 from gansfp.ensembles.stages import present_stage
 from gansfp.ensembles.voting import vote
 from gansfp.errors import UserError
@@ -55,6 +56,7 @@ class Ensemble(Estimator):
         overrides: str | None = None,
         runs: str | Sequence[str] | None = None,
         recipes: str | None = None,
+        combine: Combine = "vote",
     ) -> None:
         """Name the members.
 
@@ -72,6 +74,8 @@ class Ensemble(Estimator):
             runs: Folders below which every finished run is a member too.
             recipes: What the members' recipes compose to: see `pin_recipes`. Part of the hash of a
                 run, and nothing else.
+            combine: `vote`, or `stack`: pool the members' probabilities, weighed on the held-out
+                fold (`gansfp.ensembles.stacking`); attribution only.
 
         Raises:
             UserError: Nothing can be a member, or a number is impossible.
@@ -84,10 +88,12 @@ class Ensemble(Estimator):
             raise UserError(
                 f"method.rounds={rounds}, agreement={agreement}: give rounds from 0, and a share"
             )
+        if combine not in get_args(Combine):
+            raise UserError(f"method.combine={combine}: choose {' or '.join(get_args(Combine))}")
         self._drop_worst, self._bar = drop_worst, bar
         self._rounds, self._agreement = rounds, agreement
         self._runs = [runs] if isinstance(runs, str) else list(runs or ())
-        self.record = Record()
+        self.record = Record(combine=combine)
 
     def gather(self, config: DictConfig, run: Run) -> None:
         """Run the missing members of all rounds; in a job that only counts votes, read them.
@@ -103,7 +109,8 @@ class Ensemble(Estimator):
         refuse_script_ddp(config)
         folder = run.folder / "rounds"
         fit_round = partial(self._round, config)
-        self.record = run_rounds(fit_round, self._rounds, self._agreement, folder)
+        rounds = run_rounds(fit_round, self._rounds, self._agreement, folder).rounds
+        self.record = Record(rounds, self.record.combine)
         voting = self.record.last.voting
         self.transductive = any(voter.transductive for voter in voting)
 
@@ -154,7 +161,7 @@ class Ensemble(Estimator):
         return self
 
     def predict(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Count the votes in the members' tables; see `Estimator`.
+        """Count the votes in the members' tables, or pool them; see `Estimator`.
 
         Raises:
             UserError: The members did not predict these images.
@@ -169,7 +176,10 @@ class Ensemble(Estimator):
                     "reads the tables that are there, of the images of its own data.root"
                 )
             tables.append(known.loc[wanted].reset_index())
-        return vote(tables)
+        if self.record.combine == "vote":
+            return vote(tables)
+        labelled = [voter.table("validation") for voter in self.record.last.voting]
+        return stacked(tables, labelled)
 
     def save(self, folder: Path) -> None:
         """Write the record."""

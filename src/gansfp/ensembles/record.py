@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
@@ -18,6 +18,7 @@ from gansfp.tables import read_table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+Combine = Literal["vote", "stack"]
 FILE = "ensemble.json"
 SPLITS = ("test", "validation", "sequestered")
 
@@ -146,9 +147,11 @@ class Record:
 
     Attributes:
         rounds: In order; the last one kept gives the predictions.
+        combine: How the members' tables become one.
     """
 
     rounds: list[Round] = field(default_factory=list)
+    combine: Combine = "vote"
 
     @property
     def last(self) -> Round:
@@ -173,4 +176,4 @@ class Record:
         rounds = [
             {**one, "voters": [Voter(**v) for v in one["voters"]]} for one in stored["rounds"]
         ]
-        return cls([Round(**one) for one in rounds])
+        return cls([Round(**one) for one in rounds], stored.get("combine", "vote"))

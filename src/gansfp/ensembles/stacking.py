@@ -88,6 +88,30 @@ def out_of_fold(
     return found
 
 
+def stacked(tables: Sequence[pd.DataFrame], labelled: Sequence[pd.DataFrame]) -> Array:
+    """Pool images, labelled ones among them by stacks that did not see their groups.
+
+    Args:
+        tables: Of each member, of the same images in any order.
+        labelled: As `Stack.fit` takes them, a table a member in the same order.
+
+    Returns:
+        In the order of the first table, shape (n, classes).
+
+    Raises:
+        UserError: The members do not tell classes apart, or hold nothing out.
+    """
+    if not table_classes(tables[0]):
+        raise UserError("method.combine=stack is for task=attribution")
+    found = Stack.fit(labelled).probabilities(tables)
+    position = {name: n for n, name in enumerate(tables[0]["sample_id"])}
+    places = [position.get(name, -1) for name in labelled[0]["sample_id"]]
+    here = np.array([n for n, place in enumerate(places) if place >= 0], dtype=np.int64)
+    if len(here):
+        found[[places[n] for n in here]] = out_of_fold(labelled)[here]
+    return found
+
+
 def evidence(tables: Sequence[pd.DataFrame]) -> Array:
     """Lay log probabilities out as evidence: shape (n, classes, members)."""
     columns = [PROBABILITY_PREFIX + name for name in table_classes(tables[0])]

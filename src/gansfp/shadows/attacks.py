@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gansfp.shadows import rmia
+from gansfp.shadows.distances import closeness
 from gansfp.shadows.learned import fit_shadows, learned_score
 from gansfp.shadows.lira import lira_offline, lira_online, reference_score
 
@@ -25,13 +26,18 @@ POOL_K = 5
 
 def nearest(case: Case) -> Values:
     """Score by closeness alone, without shadow generators (GAN-Leaks, Chen et al., 2020)."""
+    return closeness(case.target, case.k, case.floor)
+
+
+def statistic(case: Case) -> Values:
+    """Score by the statistic alone, without shadow generators: closeness, or the one chosen."""
     return case.observed
 
 
 def pool_ratio(case: Case) -> Values:
     """Score by closeness against the spacing of the real images, without shadow generators."""
     spacing = np.log(np.maximum(case.pool[:, POOL_K - 1], case.floor))
-    score: Values = case.observed + spacing
+    score: Values = nearest(case) + spacing
     return score
 
 
@@ -75,6 +81,7 @@ def learned(case: Case) -> Values:
 ATTACKS: dict[str, Callable[[Case], Values]] = {
     "nearest": nearest,
     "pool_ratio": pool_ratio,
+    "statistic": statistic,
     "reference": reference,
     "lira_offline": offline_lira,
     "lira_online": online_lira,
@@ -82,7 +89,7 @@ ATTACKS: dict[str, Callable[[Case], Values]] = {
     "rmia_online": online_rmia,
     "learned": learned,
 }
-"""By name; the first two use no shadow generator and are what the others must beat."""
+"""By name; the first three use no shadow generator and are what the others must beat."""
 
 ONLINE = frozenset({"lira_online", "rmia_online", "learned"})
 """Attacks that need shadow generators trained on an image, and others not."""

@@ -30,6 +30,8 @@ class Case:
         population: Images known not to be used by the target, shape (n,): RMIA compares with them.
         fitting: Images that spreads and classifiers may be fitted on, shape (n,).
         k: Neighbours of the statistic.
+        values: Another statistic than closeness: at the target, shape (n,), and at the shadow
+            generators, shape (S, n).
     """
 
     target: Values
@@ -40,6 +42,7 @@ class Case:
     population: Mask
     fitting: Mask
     k: int = 1
+    values: tuple[Values, Values] | None = None
 
     @cached_property
     def floor(self) -> float:
@@ -48,23 +51,27 @@ class Case:
 
     @cached_property
     def scale(self) -> float:
-        """Median nearest distance to the shadow generators.
+        """Median of the distances that the statistic stands for, at the shadow generators.
 
         Raises:
             ValueError: There is none.
         """
         if not len(self.shadow):
             raise ValueError("there is no shadow generator")
-        return max(float(np.median(self.shadow[:, self.fitting, 0])), self.floor)
+        return float(np.exp(-np.median(self.shadows[:, self.fitting])))
 
     @cached_property
     def observed(self) -> Values:
         """The statistic at the target, higher for images that it is close to, shape (n,)."""
+        if self.values is not None:
+            return self.values[0]
         return closeness(self.target, self.k, self.floor)
 
     @cached_property
     def shadows(self) -> Values:
         """The statistic at the shadow generators, shape (S, n)."""
+        if self.values is not None:
+            return self.values[1]
         return closeness(self.shadow, self.k, self.floor)
 
 

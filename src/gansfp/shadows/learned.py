@@ -152,4 +152,5 @@ def _take(case: Case, number: int, others: NDArray[np.int64]) -> Case:
         groups=case.groups[keep],
         population=case.population[keep],
         fitting=np.ones(int(keep.sum()), dtype=bool),
+        values=None,
     )

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METRICS = ("auroc", "kappa", "tpr_at_1fpr", "tpr_at_10fpr")
-BASELINES = ("nearest", "pool_ratio")
+BASELINES = ("nearest", "pool_ratio", "statistic")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import numpy as np
 from gansfp.features.neighbours import Exclusion
 from gansfp.shadows.case import Case, independent
 from gansfp.shadows.distances import encode, to_pool, to_samples
+from gansfp.shadows.statistic import NEAREST, statistic_values
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,6 +39,7 @@ class BankTable:
         distances: To the nearest samples of each generator, ascending, shape (K, n, depth).
         pool: To the nearest real images of other patients, shape (n, depth).
         samples: Samples of each generator.
+        values: A statistic other than closeness, shape (K, n).
     """
 
     names: tuple[str, ...]
@@ -46,19 +48,34 @@ class BankTable:
     distances: Values
     pool: Values
     samples: int
+    values: Values | None = None
 
     @classmethod
-    def of(cls, bank: Bank, representation: Representation) -> BankTable:
-        """Measure a bank. Every generator is asked for as many samples as the poorest has."""
+    def of(
+        cls, bank: Bank, representation: Representation, statistic: str = NEAREST, k: int = 1
+    ) -> BankTable:
+        """Measure a bank. Every generator is asked for as many samples as the poorest has.
+
+        Args:
+            bank: What to measure.
+            representation: What is compared.
+            statistic: One of `gansfp.shadows.statistic.CHOICES`.
+            k: Its neighbours, where it is not closeness.
+        """
         vectors = encode(representation, bank.real)
         groups = np.unique(bank.groups, return_inverse=True)[1].ravel().astype(np.int64)
         samples = min(len(images) for images in bank.generated.values())
-        found = []
+        everyone = np.ones(len(groups), dtype=bool)
+        found, values = [], []
         for name, images in bank.generated.items():
-            found.append(to_samples(vectors, encode(representation, images[:samples])))
+            drawn = encode(representation, images[:samples])
+            found.append(to_samples(vectors, drawn))
+            if statistic != NEAREST:
+                values.append(statistic_values(statistic, vectors, groups, everyone, drawn, k))
             log.info("%s: distances to its %d samples", name, samples)
         pool = to_pool(vectors, vectors, Exclusion(groups, groups))
-        return cls(bank.names, bank.membership, groups, np.stack(found), pool, samples)
+        other = np.stack(values) if values else None
+        return cls(bank.names, bank.membership, groups, np.stack(found), pool, samples, other)
 
     def first(self, count: int) -> BankTable:
         """Keep the first generators alone, and with them the same images."""
@@ -67,6 +84,7 @@ class BankTable:
             names=self.names[:count],
             membership=self.membership[:count],
             distances=self.distances[:count],
+            values=None if self.values is None else self.values[:count],
         )
 
     def case(self, target: int, population: Mask, k: int = 1) -> Case:
@@ -87,17 +105,28 @@ class BankTable:
             population=population,
             fitting=np.ones(len(self.groups), dtype=bool),
             k=k,
+            values=None if self.values is None else (self.values[target], self.values[others]),
         )
 
 
-def measured(bank: Bank, representation: Representation, path: Path | None = None) -> BankTable:
+def measured(
+    bank: Bank,
+    representation: Representation,
+    path: Path | None = None,
+    statistic: str = NEAREST,
+    k: int = 1,
+) -> BankTable:
     """Measure a bank, or read the distances that were stored for the same bank and representation.
 
     Args:
         bank: What to measure.
         representation: What is compared.
-        path: An npz file; None: nothing is stored.
+        path: An npz file; None: nothing is stored. Nor is it of a statistic other than closeness.
+        statistic: One of `gansfp.shadows.statistic.CHOICES`.
+        k: Its neighbours, where it is not closeness.
     """
+    if statistic != NEAREST:
+        return BankTable.of(bank, representation, statistic, k)
     key = fingerprint(bank, representation)
     if path is not None and path.is_file():
         with np.load(path, allow_pickle=False) as stored:

@@ -17,7 +17,7 @@ class SlurmLauncher(FrozenLauncher):
         dirty: Also run code that differs from its commit.
         wait: Wait for the end; else only submit.
         poll: Seconds between two looks at the queue.
-        request: The fields of `gansfp.cluster.slurm.Request`.
+        request: The fields of `gansfp.cluster.request.Request`.
     """
 
     def __init__(
@@ -32,7 +32,8 @@ class SlurmLauncher(FrozenLauncher):
         """Submit jobs, and wait for them."""
         from omegaconf import OmegaConf
 
-        from gansfp.cluster.slurm import Request, run_on_slurm
+        from gansfp.cluster.request import Request
+        from gansfp.cluster.slurm import run_on_slurm
 
         plain = OmegaConf.to_container(OmegaConf.create(self.request), resolve=True)
         request = Request(**plain)  # type: ignore[arg-type]

@@ -9,8 +9,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from gansfp.cluster import queue
+from gansfp.cluster.request import Request
 from gansfp.cluster.resources import Resources, resources
-from gansfp.cluster.slurm import Request
 from gansfp.errors import UserError
 
 

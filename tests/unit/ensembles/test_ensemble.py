@@ -224,3 +224,25 @@ def test_variants_that_only_vote_are_not_in_the_leaderboard(gansfp, in_folder: P
 def test_impossible_values(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         Ensemble(**settings)
+
+
+def test_a_stack_of_one_member_is_its_calibration(gansfp, in_folder: Path, toy: Path) -> None:
+    (member,) = gansfp("experiment=quickstart/attribution_nearest_generated", "data.fold=0")
+    gansfp("runs", "task=attribution", "study=stack", "method.combine=stack", command="ensemble")
+    path = the_run(in_folder, "attribution-ensemble")
+    tables = [
+        read_table(folder / "predictions/test.parquet") for folder in (path, the_member(member))
+    ]
+    columns = [name for name in tables[0] if name.startswith("p_")]
+    logs = [np.log(table[columns].to_numpy().clip(1e-4)) for table in tables]
+    steps = [log - log[:, :1] for log in logs]
+    slope = (steps[0] * steps[1]).sum() / (steps[1] ** 2).sum()
+    np.testing.assert_allclose(steps[0], slope * steps[1], atol=1e-6)  # an inverse temperature
+    record = json.loads((path / "model/ensemble.json").read_text())
+    assert record["combine"] == "stack"
+    assert Ensemble.load(path / "model").record.combine == "stack"
+
+
+def the_member(name: str) -> Path:
+    (found,) = Path("runs").rglob(f"{name}/predictions")
+    return found.parent

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.special import softmax
 
-from gansfp.ensembles.stacking import Stack, out_of_fold
+from gansfp.ensembles.stacking import Stack, out_of_fold, stacked
 from gansfp.errors import UserError
 
 CLASSES = ("t1", "t2", "t3")
@@ -71,3 +71,13 @@ def test_labels_that_follow_nothing_are_not_learnt() -> None:
 def test_without_held_out_images_it_says_so() -> None:
     with pytest.raises(UserError, match=r"data\.fold=0"):
         Stack.fit([table(*draw(5)).iloc[:0]])
+
+
+def test_labelled_images_are_pooled_by_stacks_that_did_not_see_them() -> None:
+    (p, labels), (q, _) = draw(300), draw(300, seed=1)
+    labelled = [table(p, labels), table(q, labels)]
+    asked = [one.drop(columns="label").iloc[::-1] for one in labelled]
+    found = stacked(asked, labelled)
+    np.testing.assert_allclose(found[::-1], out_of_fold(labelled))
+    test = [one.assign(sample_id="test" + one["sample_id"]) for one in asked]
+    np.testing.assert_allclose(stacked(test, labelled), Stack.fit(labelled).probabilities(test))

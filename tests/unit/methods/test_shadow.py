@@ -68,6 +68,21 @@ def test_a_bank_of_other_patients_does_too(candidates, tmp_path, attack):
     np.testing.assert_array_equal(method.predict(data, rows[7:9]), scores[7:9])
 
 
+def test_another_statistic_is_saved_and_scores_rows_alone(candidates, tmp_path):
+    data, _, truth = candidates
+    write_bank(tmp_path, people(50, 9), [f"q{k}" for k in range(50)], generators=8, samples=40)
+    rows = data.benchmark.candidates("test")
+    method = ShadowEstimator(str(tmp_path), "reference", statistic="lof", k=5).fit(data)
+    scores = method.predict(data, rows)
+    assert auroc(truth, scores) > 0.8
+    np.testing.assert_array_equal(method.predict(data, rows[3:6]), scores[3:6])
+    method.save(tmp_path / "model")
+    again = ShadowEstimator.load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(data, rows), scores)
+    with pytest.raises(UserError, match="statistic=dpi: choose nearest"):
+        ShadowEstimator(str(tmp_path), statistic="dpi")
+
+
 @pytest.mark.parametrize("attack", ONLINE)
 def test_online_attacks_need_the_candidates_in_the_bank(candidates, tmp_path, attack):
     data, _, _ = candidates

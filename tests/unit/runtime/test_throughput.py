@@ -78,6 +78,9 @@ def test_efficiency_is_against_the_smallest_count():
         scores = pd.DataFrame({"score": np.array([score, 1.0])})
         return {"images_per_second": rate, "metric": 0.75, "scores": scores}
 
-    one, four = rows_of("x", {1: measured(100.0, 0.5), 4: measured(360.0, 0.25)}, 0.1)
+    runs = {1: measured(100.0, 0.5), 4: measured(360.0, 0.25)}
+    one, four = rows_of("x", runs, [runs[1], measured(99.0, 0.1)])
     assert (one["efficiency"], four["efficiency"]) == (1.0, 0.9)
     assert four["largest_score_difference"] == 0.25
+    assert four["seed_score_difference"] == pytest.approx(0.4)
+    assert four["seed_spread"] == 0.0

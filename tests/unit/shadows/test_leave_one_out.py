@@ -107,6 +107,26 @@ def test_the_learned_attack_never_judges_an_image_that_it_was_fitted_on(noise_ta
     np.testing.assert_array_equal(learned_score(case, fitted)[:2], before[:2])
 
 
+def test_any_distance_score_is_compared_with_shadow_generators(toy_bank):
+    bank = toy_bank(generators=6, patients=24, samples=40)
+    table = BankTable.of(bank, Pixels(), "lof", 3)
+    real, samples = (x.reshape(len(x), -1) / 255 for x in (bank.real, bank.generated["g002"]))
+    between, among = cdist(real, samples), cdist(samples, samples)
+    np.fill_diagonal(among, np.inf)
+    order = np.argsort(between, axis=1)[:, :3]
+    expected = np.log(among.min(axis=1))[order].mean(axis=1) - np.log(between.min(axis=1))
+    np.testing.assert_allclose(table.values[1], expected, atol=1e-5)
+    for name in ("lof", "vote_margin"):
+        table = BankTable.of(bank, Pixels(), name, 3)
+        outcome = leave_one_out(table, ["statistic", "reference", "lira_online", "rmia_offline"])
+        np.testing.assert_array_equal(outcome.scores["statistic"], table.values)
+        others = independent(table.membership, 0)
+        outside = ~table.membership[others]
+        mean = (table.values[others] * outside).sum(axis=0) / outside.sum(axis=0)
+        np.testing.assert_allclose(outcome.scores["reference"][0], table.values[0] - mean)
+        assert (mean_auroc(table, outcome)["value"] > 0.75).all()
+
+
 def test_labelled_patients_are_not_measured(noise_table):
     table = noise_table(per_patient=2, patients=20)
     outcome = leave_one_out(table, ["nearest"], labelled=0.3)

@@ -16,8 +16,10 @@ from gansfp.methods.saving import load_method, save_method
 from gansfp.methods.shadow.overlap import Overlap, check_overlap, find_overlap
 from gansfp.shadows.attacks import ATTACKS, ONLINE
 from gansfp.shadows.case import Case
-from gansfp.shadows.distances import encode, to_pool, to_samples
+from gansfp.shadows.distances import DEPTH, encode, to_pool, to_samples
 from gansfp.shadows.learned import Logistic, fit_shadows, learned_score
+from gansfp.shadows.leave_one_out import BASELINES
+from gansfp.shadows.statistic import NEAREST, check_statistic, statistic_values
 from gansfp.shadows.table import fingerprint
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     Values = NDArray[np.float64]
 
 _KIND = "shadow"
-_METHODS = tuple(name for name in ATTACKS if name not in ("nearest", "pool_ratio"))
+_METHODS = tuple(name for name in ATTACKS if name not in BASELINES)
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class ShadowEstimator(Estimator):
         bank: str,
         attack: str = "lira_offline",
         representation: Representation | None = None,
+        statistic: str = NEAREST,
         k: int = 1,
     ) -> None:
         """Choose the attack.
@@ -88,14 +91,19 @@ class ShadowEstimator(Estimator):
             attack: `reference`, `lira_offline`, `lira_online`, `rmia_offline`, `rmia_online` or
                 `learned`; see `gansfp.shadows`.
             representation: What is compared; pixels where None.
-            k: Neighbours among the samples.
+            statistic: What is compared with shadow generators: `nearest`, `lof`, `vote_margin`, ...
+                (`gansfp.shadows.statistic`).
+            k: Its neighbours among the samples.
 
         Raises:
-            UserError: There is no such attack.
+            UserError: There is no such attack or statistic.
         """
         if attack not in _METHODS:
             raise UserError(f"method.attack={attack}: choose {', '.join(_METHODS)}")
-        self.place, self.attack, self.k = str(bank), attack, k
+        check_statistic("method.statistic", statistic)
+        if statistic == NEAREST and k > DEPTH:
+            raise UserError(f"method.k={k}: at most {DEPTH} with method.statistic=nearest")
+        self.place, self.attack, self.statistic, self.k = str(bank), attack, statistic, k
         self.representation = representation if representation is not None else Pixels()
         self._classifiers: Logistic | None = None
         self._print: str | None = None
@@ -133,7 +141,12 @@ class ShadowEstimator(Estimator):
         """Write options, the bank's place and hash, and the classifiers."""
         arrays = {} if self._classifiers is None else self._classifiers._asdict()
         values = {
-            "options": {"bank": self.place, "attack": self.attack, "k": self.k},
+            "options": {
+                "bank": self.place,
+                "attack": self.attack,
+                "statistic": self.statistic,
+                "k": self.k,
+            },
             "representation": self.representation.spec(),
             "fingerprint": self._print,
             "transductive": self.transductive,
@@ -203,6 +216,14 @@ class ShadowEstimator(Estimator):
         groups = np.concatenate([encoded.groups, own])
         inside = np.where(patient >= 0, bank.membership[:, patient], False)
         known = np.concatenate([bank.membership, inside], axis=1)
+        fitting = np.arange(len(vectors)) < len(encoded.real)
+        values = None
+        if self.statistic != NEAREST:
+            target, *shadow = (
+                statistic_values(self.statistic, vectors, groups, fitting, part, self.k)
+                for part in (encoded.target, *encoded.shadows)
+            )
+            values = target, np.stack(shadow)
         return Case(
             target=to_samples(vectors, encoded.target),
             shadow=np.stack([to_samples(vectors, part) for part in encoded.shadows]),
@@ -210,8 +231,9 @@ class ShadowEstimator(Estimator):
             pool=to_pool(vectors, encoded.real, Exclusion(groups, encoded.groups)),
             groups=groups,
             population=self._population(encoded, extra),
-            fitting=np.arange(len(vectors)) < len(encoded.real),
+            fitting=fitting,
             k=self.k,
+            values=values,
         )
 
     def _extra(self, encoded: _Encoded, rows: Rows) -> Rows:
