@@ -38,7 +38,8 @@ def recipes() -> list[str]:
 
 def table_rows(text: str) -> list[dict[str, str]]:
     """Read the page's tables of recipes: one dictionary a row, by the words of the heading."""
-    rows, head = [], []
+    rows: list[dict[str, str]] = []
+    head: list[str] = []
     for line in text.splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("|"):
@@ -85,7 +86,7 @@ def score(row: dict[str, str], metric: str) -> str:
 
 def published() -> dict[str, str]:
     """Read the contest's printed kappa (table 2) and accuracy (table 3) of each run."""
-    found = {}
+    found: dict[str, str] = {}
     for table, metric, digits in (("table2", "kappa", 3), ("table3", "accuracy", 4)):
         path = ROOT / "src" / "gansfp" / "evaluation" / f"{table}.csv"
         with path.open(encoding="utf-8") as file:
