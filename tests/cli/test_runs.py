@@ -183,7 +183,10 @@ def test_a_sweep_and_its_leaderboard(
     gansfp("status", "runs")
     standing = capsys.readouterr().out
     assert "2 finished" in standing
-    assert shown in standing
+    board, page = shown.rstrip("\n").rsplit("\n", 1)
+    assert page == "page: runs/report.html"
+    assert Path("runs/report.html").is_file()
+    assert board in standing
     assert [path.name for path in Path().iterdir()] == ["runs"]  # no log file in the way
 
 

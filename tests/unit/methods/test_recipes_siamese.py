@@ -97,7 +97,8 @@ def test_experiments_compose_into_what_can_be_built(path: Path) -> None:
     package, command = path.read_text().splitlines()[:2]
     assert package == "# @package _global_"
     assert command.startswith(f"# gansfp train experiment={name} ")
-    cfg = _compose(f"experiment={name}")
+    bank = ["method.bank=somewhere"] if path.stem.startswith("shadow_") else []
+    cfg = _compose(f"experiment={name}", *bank)
     assert cfg.task in cfg.data._target_
     check_targets(cfg.method)
     facts = {"task": cfg.task, "image_size": 64, "classes": ["t1", "t2"]}
