@@ -10,9 +10,7 @@ import gansfp
 from gansfp.audit import summary
 from gansfp.report.parts import (
     Callout,
-    Cell,
     Code,
-    Column,
     Comparison,
     Facts,
     Figure,
@@ -21,12 +19,10 @@ from gansfp.report.parts import (
     Part,
     Points,
     Prose,
-    Row,
     Section,
-    Table,
-    cell,
 )
 from gansfp.report.plots import Axis, Kind, Marker, Plot, Series
+from gansfp.report.tables import Cell, Column, Row, Table, cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

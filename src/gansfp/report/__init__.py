@@ -1,9 +1,10 @@
 """Pages: one self-contained HTML file, made of parts.
 
-A page is made of the parts of `gansfp.report.parts`; each part renders itself, and every text that
-is put into one is data, never markup (jinja2 escapes it):
+A page is made of the parts of `gansfp.report.parts` and `gansfp.report.tables`; each part renders
+itself, and every text that is put into one is data, never markup (jinja2 escapes it):
 
-    from gansfp.report.parts import Callout, Column, Figure, Page, Section, Table, cell
+    from gansfp.report.parts import Callout, Comparison, Figure, Gallery, Page, Section
+    from gansfp.report.tables import Column, Table, cell, row
     from gansfp.report.plots import Axis, Plot, Series
 
     page = Page(

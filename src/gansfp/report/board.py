@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gansfp.evaluation.leaderboard import TITLES
 from gansfp.evaluation.result import OFFICIAL
-from gansfp.report.parts import Cell, Column, Row, Table, cell, interval_cell
 from gansfp.report.study import Entry, Study
+from gansfp.report.tables import Cell, Column, Row, Table, cell, interval_cell
 from gansfp.report.verdict import p_text
 
 HELP = {

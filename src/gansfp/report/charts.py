@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from gansfp.evaluation.evidence import Evidence, reliability, roc_curve
-from gansfp.report.parts import Figure, Matrix
+from gansfp.report.parts import Figure
 from gansfp.report.plots import STYLES, Axis, Marker, Plot, Series
 from gansfp.report.study import Entry
+from gansfp.report.tables import Matrix
 from gansfp.runtime.files import read_json
 
 BARS = 24

@@ -7,21 +7,9 @@ from typing import Any
 
 from gansfp.evaluation.leaderboard import TITLES
 from gansfp.report import charts
-from gansfp.report.parts import (
-    Cell,
-    Code,
-    Column,
-    Columns,
-    Details,
-    Facts,
-    Part,
-    Prose,
-    Row,
-    Table,
-    cell,
-    interval_cell,
-)
+from gansfp.report.parts import Code, Columns, Details, Facts, Part, Prose
 from gansfp.report.study import Entry
+from gansfp.report.tables import Cell, Column, Row, Table, cell, interval_cell
 
 CONTROLS = {
     "blind": "blind",

@@ -11,18 +11,9 @@ from omegaconf import OmegaConf
 from gansfp.data.benchmark import load_benchmark
 from gansfp.errors import UserError
 from gansfp.features.neighbours import nearest
-from gansfp.report.parts import (
-    Callout,
-    Cell,
-    Column,
-    Comparison,
-    Gallery,
-    Part,
-    Row,
-    Table,
-    cell,
-)
+from gansfp.report.parts import Callout, Comparison, Gallery, Part
 from gansfp.report.pictures import LARGEST
+from gansfp.report.tables import Cell, Column, Row, Table, cell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from omegaconf import OmegaConf
 
 from gansfp.evaluation.evidence import read_evidence
 from gansfp.evaluation.fingerprint import TwoSets, compare_sets
-from gansfp.report.parts import Cell, Column, Row, Table, cell, interval_cell
 from gansfp.report.study import Entry, Study
+from gansfp.report.tables import Cell, Column, Row, Table, cell, interval_cell
 from gansfp.runtime.run import OUTSIDE_THE_HASH, Run
 
 OWN = "test"

@@ -7,6 +7,7 @@ from forged import card_of, digest, steady
 from omegaconf import OmegaConf
 
 from gansfp.commands import forge
+from gansfp.config import check
 from gansfp.errors import UserError
 from gansfp.forge import again
 
@@ -53,6 +54,14 @@ def test_what_the_card_decides_cannot_be_given_beside_it(config, monkeypatch):
         given(word)
         with pytest.raises(UserError, match=re.escape(word)):
             again.recipe(config, card)
+
+
+def test_the_command_asks_for_no_source_beside_a_card():
+    config = OmegaConf.create({"command": "forge", "source": {"path": "???"}, "output": "x"})
+    with pytest.raises(UserError, match=r"source\.path is not set"):
+        check(config)
+    config.again = "forged/null"
+    check(config)
 
 
 def test_without_a_card_it_says_so(tmp_path):

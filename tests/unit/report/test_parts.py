@@ -15,26 +15,20 @@ from PIL import Image
 from gansfp.report import pictures
 from gansfp.report.parts import (
     Callout,
-    Cell,
     Code,
-    Column,
     Columns,
     Comparison,
     Details,
     Facts,
     Figure,
     Gallery,
-    Matrix,
     Page,
     Points,
     Prose,
     Section,
-    Table,
-    cell,
-    interval_cell,
-    row,
 )
 from gansfp.report.plots import Axis, Marker, Plot, Series, svg
+from gansfp.report.tables import Cell, Column, Matrix, Table, cell, interval_cell, row
 
 EVIL = """<img src=x onerror=alert(1)>.png"'</script></style>{{ 7*7 }}"""
 
