@@ -153,9 +153,13 @@ class CandidateEstimator(Estimator):
 
     def encode(self, benchmark: Benchmark, rows: Rows) -> NDArray[np.float32]:
         """Encode images block by block, so that a contest's images are not copied as a whole."""
-        starts = range(0, max(len(rows), 1), _ENCODED)
-        parts = [benchmark.images(rows[start : start + _ENCODED]) for start in starts]
-        return np.concatenate([self.representation.encode(part) for part in parts])
+        first = self.representation.encode(benchmark.images(rows[:_ENCODED]))
+        encoded = np.empty((len(rows), first.shape[1]), first.dtype)
+        encoded[: len(first)] = first
+        for start in range(_ENCODED, len(rows), _ENCODED):
+            part = slice(start, start + _ENCODED)
+            encoded[part] = self.representation.encode(benchmark.images(rows[part]))
+        return encoded
 
     def _all_scores(self, data: BenchmarkDataModule) -> tuple[Rows, Scores]:
         if self._scored is None or self._scored[0] is not data.benchmark:
