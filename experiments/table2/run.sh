@@ -11,10 +11,11 @@
 #     WORDS   further words of every run: WORDS="trainer=gpu callbacks.progress=null"
 #     ONLY    trained, untrained, or a recipe's name (default: all)
 #     GANSFP  the command (default gansfp): GANSFP="nice -n 10 gansfp"
+#     TRAINED, UNTRAINED  further recipes, in the form of the lists below
 set -u
 
 # Recipe | words at every scale | SCALE=cpu | SCALE=gpu; those that take longest first.
-trained='
+trained="${TRAINED:-}"'
 table2/nn_dual_dclgan | data.sampling.batch_size=16 | method.width=16 method.steady_epochs=1 method.decay_epochs=1 trainer.max_epochs=2 | method.steady_epochs=6 method.decay_epochs=6 trainer.max_epochs=12
 earlier/2023_relation_network | | method.size=64 trainer.max_epochs=1 | method.size=128 trainer.max_epochs=8
 table2/1874_experts | method.experts=[resnet50,efficientnet_b0,vit_tiny_patch16_224] data.sampling.batch_size=32 | networks.size=64 trainer.max_epochs=1 | networks.size=128 trainer.max_epochs=20
@@ -38,7 +39,7 @@ table2/1803_retrieval | backbone@method.representation.backbone=lite0 | |
 '
 
 # Without training of their own: several to a process.
-untrained='
+untrained="${UNTRAINED:-}"'
 table2/1288_medhastra,table2/1288_medhastra_threshold,table2/1330_cosine,table2/1427_jaccard
 table2/1359_chosen,table2/1359_max,table2/1359_max062,table2/1359_mean,table2/1359_perceptron,table2/1359_sigmoid,table2/1359_top3
 table2/1776_centroids,table2/1776_centroids_lbp,table2/1778_cluster_vote,table2/1779_kmeans,table2/1880_spectral
