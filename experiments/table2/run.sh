@@ -35,14 +35,13 @@ table2/1355_map_ssim | | |
 table2/1355_cnn_ssim | | |
 table2/1696_siamese | | |
 table2/1811_transfer | | networks.size=64 |
-table2/1803_retrieval | backbone@method.representation.backbone=lite0 | |
 '
 
 # Without training of their own: several to a process.
 untrained="${UNTRAINED:-}"'
 table2/1288_medhastra,table2/1288_medhastra_threshold,table2/1330_cosine,table2/1427_jaccard
 table2/1359_chosen,table2/1359_max,table2/1359_max062,table2/1359_mean,table2/1359_perceptron,table2/1359_sigmoid,table2/1359_top3
-table2/1776_centroids,table2/1776_centroids_lbp,table2/1778_cluster_vote,table2/1779_kmeans,table2/1880_spectral
+table2/1776_centroids,table2/1776_centroids_lbp,table2/1778_cluster_vote,table2/1779_kmeans,table2/1803_retrieval,table2/1880_spectral
 table2/1881_linear_forest,earlier/2023_texture_cdf
 earlier/2023_vcmi_ssim_max,earlier/2023_vcmi_ssim_mean_sd,earlier/2023_vcmi_ssim_retrieval
 '
