@@ -17,7 +17,7 @@ set -u
 # Recipe | words at every scale | SCALE=cpu | SCALE=gpu; those that take longest first.
 trained="${TRAINED:-}"'
 table2/nn_dual_dclgan | data.sampling.batch_size=16 | method.width=16 method.steady_epochs=1 method.decay_epochs=1 trainer.max_epochs=2 | method.steady_epochs=6 method.decay_epochs=6 trainer.max_epochs=12
-earlier/2023_relation_network | | method.size=64 trainer.max_epochs=1 | method.size=128 trainer.max_epochs=8
+earlier/2023_relation_network | | method.size=64 method.partners=4 trainer.max_epochs=1 | method.size=128 trainer.max_epochs=8
 table2/1874_experts | method.experts=[resnet50,efficientnet_b0,vit_tiny_patch16_224] data.sampling.batch_size=32 | networks.size=64 trainer.max_epochs=1 | networks.size=128 trainer.max_epochs=20
 table2/nn_dclgan | | method.width=16 trainer.max_epochs=1 | method.cosine_epochs=20 trainer.max_epochs=20
 table2/1881_resnet_autoencoder | | method.size=64 trainer.max_epochs=5 | trainer.max_epochs=25
