@@ -53,7 +53,7 @@ done
 case ${SCALE:-cpu} in
     cpu) column=3 more= ;;
     gpu) column=4 more= ;;
-    debug) column=3 more='trainer.max_epochs=1 trainer.limit_train_batches=1 evaluator.controls=none' ;;
+    debug) column=3 more='trainer.max_epochs=1 trainer.limit_train_batches=1 evaluator.controls=none data.sampling.batch_size=4' ;;
     *) echo "SCALE=$SCALE: choose cpu, gpu or debug" >&2 && exit 2 ;;
 esac
 
