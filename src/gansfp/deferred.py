@@ -21,8 +21,9 @@ def left_to_the_jobs(overrides: Sequence[str]) -> list[str]:
         overrides: As Hydra reads them, with `-m`.
 
     Returns:
-        The same; `key.part=value` has become `key.part=choice(value)`. A sweeper other than Hydra's
-        plain one would take that for a dimension of its search, and is left alone.
+        The same; `key.part=value` has become `key.part=choice(value)`, but for `null`, which Hydra
+        takes as no choice. A sweeper other than Hydra's plain one would take that for a dimension
+        of its search, and is left alone.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -38,7 +39,9 @@ def left_to_the_jobs(overrides: Sequence[str]) -> list[str]:
             deferred.append(word)
             continue
         try:
-            one = value.strip() != "" and not parser.parse_override(word).is_sweep_override()
+            parsed = parser.parse_override(word)
+            one = value.strip() != "" and not parsed.is_sweep_override()
+            one = one and parsed.value() is not None
         except HydraException:  # Hydra says so itself
             one = False
         deferred.append(f"{key}=choice({value})" if one else word)

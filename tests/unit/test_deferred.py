@@ -15,6 +15,7 @@ from gansfp.deferred import left_to_the_jobs
 def test_what_is_left_to_the_jobs() -> None:
     given = ["-m", "experiment=a,b", "seed=1", "method.k=3", "method.x=1,2", "+method.y=[1,2]",
              "method.d={a: 1}", "method.s='a, b'", "method.e=", "method.r=range(3)",
+             "method.n=null",
              "backbone@method.backbone=lite0", "data.root='/x, y'", "paths.runs=r",
              "hydra.launcher.dirty=true", "~method.k"]  # fmt: skip
     changed = {
@@ -48,8 +49,8 @@ def test_a_key_that_the_default_method_lacks(gansfp) -> None:
     recipes = "quickstart/membership_distance,beyond/nearest_ncc"  # the default is a Siamese
     ran, _ = gansfp(f"experiment={recipes}", "method.k=7", "seed=0,1")
     assert [(c.seed, c.method.k) for c in ran] == [(0, 7), (1, 7)] * 2
-    ran, _ = gansfp("sweep=demo_membership", "evaluator.controls='none'")
-    assert {config.evaluator.controls for config in ran} == {"none"}
+    ran, _ = gansfp("sweep=demo_membership", "evaluator.controls='none'", "callbacks.progress=null")
+    assert {(c.evaluator.controls, c.callbacks.progress) for c in ran} == {("none", None)}
 
 
 def test_a_key_that_one_recipe_lacks_starts_no_job(gansfp) -> None:

@@ -17,6 +17,7 @@ from gansfp.features.weights import feature_count as feature_count
 from gansfp.features.weights import weights_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from torch import Tensor
@@ -36,6 +37,25 @@ STAND_INS = {
 }
 """Networks of recipes, and what takes their place with `weights=lite`."""
 
+FROZEN_STAND_INS = {**STAND_INS, "vit_base_patch16_224": "tf_efficientnet_lite0"}
+"""The same for networks that are not trained: random features of a transformer say nothing, but one
+that a method goes on training starts at random (`gansfp.features.trainable`)."""
+
+
+def stand_in(name: str, weights: str, stand_ins: Mapping[str, str] = FROZEN_STAND_INS) -> str:
+    """Name the network that takes the place of another one; itself where none does.
+
+    Args:
+        name: A timm model, with or without its pretrained tag.
+        weights: As in `BackboneSpec`.
+        stand_ins: Which network takes the place of which.
+    """
+    family = name.removeprefix("tf_").split(".")[0]
+    if weights != "lite" or family not in stand_ins:
+        return name
+    logger.info("weights=lite: %s stands in for %s", stand_ins[family], name)
+    return stand_ins[family]
+
 
 @dataclass(frozen=True)
 class BackboneSpec:
@@ -43,8 +63,8 @@ class BackboneSpec:
 
     Attributes:
         name: A timm model, with or without its pretrained tag.
-        weights: `lite` (where the network has none of these, one of `STAND_INS` takes its place),
-            `imagenet`, `none`, or the path of a .safetensors or torch file.
+        weights: `lite` (where the network has none of these, one of `FROZEN_STAND_INS` takes its
+            place), `imagenet`, `none`, or the path of a .safetensors or torch file.
         device: `auto` (the GPU where there is one), `cpu`, `cuda`, ...
         bf16: Autocast to bfloat16; None: on a GPU only, since CPU features should repeat exactly.
         seed: Seed of the random weights of `none`.
@@ -67,10 +87,7 @@ class BackboneSpec:
 
     def __post_init__(self) -> None:
         """Let a network with EfficientNet-Lite weights stand in where that is asked for."""
-        family = self.name.removeprefix("tf_").split(".")[0]
-        if self.weights == "lite" and family in STAND_INS:
-            logger.info("weights=lite: %s stands in for %s", STAND_INS[family], self.name)
-            object.__setattr__(self, "name", STAND_INS[family])
+        object.__setattr__(self, "name", stand_in(self.name, self.weights))
 
     def load(self) -> Backbone:
         """Build the network; see `load_backbone`."""

@@ -45,8 +45,8 @@ class TrainableBackbone(nn.Module):
         self, name: str, weights: str = "imagenet", size: int | None = None, frozen: bool = False
     ) -> None:
         super().__init__()
-        spec = backbones.BackboneSpec(name, str(weights))  # may let another network stand in
-        self.name, self.weights, self.frozen = spec.name, spec.weights, frozen
+        self.name = backbones.stand_in(name, str(weights), backbones.STAND_INS)
+        self.weights, self.frozen = str(weights), frozen
         # Drawn from the global generator: random weights differ by the seed of the run.
         network: Any = backbones.build_model(self.name, "none", int(torch.randint(_SEEDS, ())))
         network.reset_classifier(0)

@@ -49,7 +49,8 @@ class PatchNCE(nn.Module):
             queries: Unit vectors of patches of translated images, shape (B, P, D).
             keys: Unit vectors of the same places of the inputs, shape (B, P, D).
         """
-        logits = at_least_single(queries) @ at_least_single(keys.detach()).transpose(1, 2)
+        with torch.autocast(queries.device.type, enabled=False):  # as in InfoNCE
+            logits = at_least_single(queries) @ at_least_single(keys.detach()).transpose(1, 2)
         places = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
         return F.cross_entropy((logits / self.temperature).flatten(0, 1), places.flatten())
 

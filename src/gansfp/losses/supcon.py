@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 from pytorch_metric_learning.losses import SupConLoss
 from torch import nn
 
@@ -38,5 +39,6 @@ class SupCon(nn.Module):
             A scalar; 0 where no label occurs twice.
         """
         joined, names = gather_batch(at_least_single(embeddings)), gather_batch(labels)
-        loss: Tensor = self.loss(joined, names)
+        with torch.autocast(joined.device.type, enabled=False):  # as in InfoNCE
+            loss: Tensor = self.loss(joined, names)
         return loss

@@ -7,6 +7,7 @@ import torch
 from pytorch_metric_learning.losses import NTXentLoss
 from torch.nn import functional as F
 
+from gansfp.losses.dclgan import PatchNCE
 from gansfp.losses.infonce import InfoNCE
 from gansfp.losses.supcon import SupCon
 
@@ -52,6 +53,21 @@ def test_half_precision_is_widened() -> None:
     got = InfoNCE()(query, positives, 0.05, shared=_unit(7, 8).bfloat16())
     assert got.dtype == torch.float32
     assert torch.isfinite(got)
+
+
+def test_autocast_leaves_the_losses_in_single_precision() -> None:
+    query, positives, shared = (_unit(*s).float() for s in ((6, 32), (6, 2, 32), (40, 32)))
+    labels = torch.tensor([0, 0, 1, 1, 2, 2])
+    losses = [
+        lambda: InfoNCE()(query, positives, 0.05, positives, shared),
+        lambda: SupCon(0.05)(query, labels),
+        lambda: PatchNCE(0.05)(positives.transpose(0, 1), positives.roll(1, 0).transpose(0, 1)),
+    ]
+    for loss in losses:
+        wanted = loss()
+        with torch.autocast("cpu", torch.bfloat16):
+            assert (query @ query.T).dtype == torch.bfloat16
+            torch.testing.assert_close(loss(), wanted, rtol=1e-6, atol=0)
 
 
 def test_supervised_contrastive_by_hand() -> None:

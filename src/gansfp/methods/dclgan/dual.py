@@ -8,22 +8,22 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gansfp.forge.gradients import give_gradients, take_gradients
-from gansfp.forge.seeds import torch_generator
 from gansfp.losses.dclgan import PatchNCE, hinge
-from gansfp.losses.gather import mean_of_processes
-from gansfp.methods.dclgan.attention import AttentionModule, check_share
+from gansfp.methods.dclgan.attention import check_share
 from gansfp.methods.dclgan.network import (
     PatchDiscriminator,
     PatchProjection,
     Translator,
     initialise,
 )
+from gansfp.methods.dclgan.translation import TranslationModule
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
+
+    from gansfp.methods.dclgan.translation import Translated
 
 
 class Direction(nn.Module):
@@ -49,7 +49,7 @@ class Direction(nn.Module):
         self.discriminator = PatchDiscriminator(width)
 
 
-class DualDCLGANModule(AttentionModule):
+class DualDCLGANModule(TranslationModule):
     """DCLGAN in both directions (Han et al., CVPR workshops 2021).
 
     Two generators translate synthetic images into real ones and back; each side has an embedding of
@@ -61,11 +61,7 @@ class DualDCLGANModule(AttentionModule):
         identity:  lambda_identity * |G(y) - y|
 
     and of each discriminator half the hinge of real and translated images. Scores are those of
-    `AttentionModule`, by the discriminator of real images.
-
-    Training batches hold "image", synthetic, and "real_image"
-    (`gansfp.data.generated.UnpairedImages`). Training logs `train/loss` (generators) and
-    `train/discriminator`.
+    `AttentionModule`, by the discriminator of real images; training is that of `TranslationModule`.
 
     Attributes:
         forth: From synthetic to real images.
@@ -114,7 +110,6 @@ class DualDCLGANModule(AttentionModule):
         check_share(share)
         betas = list(betas)
         self.save_hyperparameters()
-        self.automatic_optimization = False
         self.forth, self.back = (Direction(width, blocks, projection) for _ in range(2))
         self.nce = PatchNCE(temperature)
         self.to(memory_format=torch.channels_last)
@@ -123,38 +118,33 @@ class DualDCLGANModule(AttentionModule):
         """Name the discriminator of real images."""
         return self.forth.discriminator
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Update both discriminators, then both generators; counted as one step."""
-        made, real = (self.scaled(batch[name]) for name in ("image", "real_image"))
-        chance = torch_generator(made.device, self.hparams["seed"], "step", self.global_step)
-        ways = ((self.forth, self.back, made, real), (self.back, self.forth, real, made))
-        translated = [way.generator(source) for way, _, source, _ in ways]
-        judged = torch.stack(
+    def translate(self, made: Tensor, real: Tensor) -> list[Translated]:
+        """Translate each side; also give the encoder's maps of what went in."""
+        return [self.forth.generator(made), self.back.generator(real)]
+
+    def judging_loss(
+        self, made: Tensor, real: Tensor, translated: list[Translated], chance: torch.Generator
+    ) -> Tensor:
+        """Add up the losses of both discriminators."""
+        ways = ((self.forth, real), (self.back, made))
+        return torch.stack(
             [
                 discriminator_loss(way.discriminator, target, fake.detach())
-                for (way, _, _, target), (fake, _) in zip(ways, translated, strict=True)
+                for (way, target), (fake, _) in zip(ways, translated, strict=True)
             ]
         ).sum()
-        optimisers: Any = self.optimizers()
-        weights = self._parameters_of("discriminator")
-        give_gradients(weights, mean_of_processes(take_gradients(judged, weights)))
-        optimisers[1].optimizer.step()  # without Lightning's wrapper, which would count it
-        torch.clear_autocast_cache()  # of the weights that have just changed
-        loss = torch.stack(
+
+    def translating_loss(
+        self, made: Tensor, real: Tensor, translated: list[Translated], chance: torch.Generator
+    ) -> Tensor:
+        """Add up the losses of both directions."""
+        ways = ((self.forth, self.back, real), (self.back, self.forth, made))
+        return torch.stack(
             [
                 self.direction_loss(way, other, target, fake, maps, chance)
-                for (way, other, _, target), (fake, maps) in zip(ways, translated, strict=True)
+                for (way, other, target), (fake, maps) in zip(ways, translated, strict=True)
             ]
         ).sum()
-        weights = self._parameters_of("generator", "projection")
-        give_gradients(weights, mean_of_processes(take_gradients(loss, weights)))
-        optimisers[0].step()
-        self.log_dict(
-            {"train/loss": loss.detach(), "train/discriminator": judged.detach()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(made),
-        )
 
     def direction_loss(
         self,
@@ -175,26 +165,14 @@ class DualDCLGANModule(AttentionModule):
             maps: The generator's encoder maps of what went in.
             chance: Chooses patches.
         """
-        places = [
-            torch.randperm(m.shape[2] * m.shape[3], generator=chance, device=m.device)[
-                : self.hparams["patches"]
-            ]
-            for m in maps
-        ]
-        keys = way.projection(maps, places)
-        queries = other.projection(other.generator.features(translated), places)
-        contrast = torch.stack([self.nce(q, k) for q, k in zip(queries, keys, strict=True)]).mean()
+        contrast = self.patch_contrast(
+            (way.projection, maps), (other.projection, other.generator.features(translated)), chance
+        )
         adversarial = -way.discriminator(translated)[0].float().mean()
         unchanged = F.l1_loss(way.generator(target)[0].float(), target.float())
         chosen = self.hparams
         loss: Tensor = adversarial + chosen["nce"] * contrast + chosen["identity"] * unchanged
         return loss
-
-    def on_train_epoch_end(self) -> None:
-        """Move the learning rates."""
-        schedules: Any = self.lr_schedulers()
-        for schedule in schedules:
-            schedule.step()
 
     def configure_optimizers(self) -> Any:
         """Adam for generators and projections, Adam for discriminators; both fall in the end."""
@@ -206,13 +184,18 @@ class DualDCLGANModule(AttentionModule):
 
         optimisers = [
             torch.optim.Adam(weights, lr=chosen["lr"], betas=tuple(chosen["betas"]))
-            for weights in (
-                self._parameters_of("generator", "projection"),
-                self._parameters_of("discriminator"),
-            )
+            for weights in (self.translating(), self.judging())
         ]
         rates = torch.optim.lr_scheduler
         return optimisers, [rates.LambdaLR(optimiser, share) for optimiser in optimisers]
+
+    def translating(self) -> list[nn.Parameter]:
+        """List the parameters of both generators and projections."""
+        return self._parameters_of("generator", "projection")
+
+    def judging(self) -> list[nn.Parameter]:
+        """List the parameters of both discriminators."""
+        return self._parameters_of("discriminator")
 
     def _parameters_of(self, *parts: str) -> list[nn.Parameter]:
         return [

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from gansfp.errors import UserError
-from gansfp.forge.gradients import give_gradients, take_gradients
-from gansfp.forge.seeds import torch_generator
 from gansfp.losses.dclgan import (
     PatchNCE,
     adversarial,
@@ -16,32 +14,29 @@ from gansfp.losses.dclgan import (
     gradient_penalty,
     grey_divergence,
 )
-from gansfp.losses.gather import mean_of_processes
-from gansfp.methods.dclgan.attention import AttentionModule, check_share
+from gansfp.methods.dclgan.attention import check_share
 from gansfp.methods.dclgan.network import PatchDiscriminator, PatchProjection, Translator
+from gansfp.methods.dclgan.translation import TranslationModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from gansfp.methods.dclgan.translation import Translated
 
 BUGS = ("constant_histogram",)
 WEIGHTS = {"adversarial": 1.0, "nce": 2.0, "matching": 5.0, "grey": 1.0, "penalty": 1.0}
 
 
-class DCLGANModule(AttentionModule):
+class DCLGANModule(TranslationModule):
     """A GAN translates synthetic images; where its discriminator looks decides (Neural Nexus).
 
-    A step updates the discriminator, then the generator with the projections. The discriminator
-    learns real (used) from translated synthetic images. The generator's loss adds to the
-    adversarial one: patch contrast between input and translation, matching of discriminator
+    The discriminator learns real (used) from translated synthetic images. The generator's loss adds
+    to the adversarial one: patch contrast between input and translation, matching of discriminator
     features, divergence of grey values.
 
-    Scores are those of `AttentionModule`.
-
-    Training batches hold "image", synthetic, and "real_image"
-    (`gansfp.data.generated.UnpairedImages`). Training logs `train/loss` (generator) and
-    `train/discriminator`.
+    Scores are those of `AttentionModule`, training is that of `TranslationModule`.
 
     Attributes:
         generator: Translates.
@@ -102,7 +97,6 @@ class DCLGANModule(AttentionModule):
         loss_weights, betas = {**WEIGHTS, **given}, list(betas)
         discriminator_betas, faithful_bugs = list(discriminator_betas), list(faithful_bugs)
         self.save_hyperparameters()
-        self.automatic_optimization = False
         self.generator = Translator(width, blocks)
         self.discriminator = PatchDiscriminator(width)
         self.projection = PatchProjection(self.generator.dims, projection)
@@ -113,27 +107,22 @@ class DCLGANModule(AttentionModule):
         """Name the discriminator."""
         return self.discriminator
 
-    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Update the discriminator, then the generator; counted as one step."""
-        made, real = (self.scaled(batch[name]) for name in ("image", "real_image"))
-        chance = torch_generator(made.device, self.hparams["seed"], "step", self.global_step)
-        translated, maps = self.generator(made)
-        judged = self.discriminator_loss(real, translated.detach(), chance)
-        weights = list(self.discriminator.parameters())
-        give_gradients(weights, mean_of_processes(take_gradients(judged, weights)))
-        optimisers: Any = self.optimizers()
-        optimisers[1].optimizer.step()  # without Lightning's wrapper, which would count it
-        torch.clear_autocast_cache()  # of the weights that have just changed
-        loss = self.generator_loss(real, translated, maps, chance)
-        weights = self._generator_weights()
-        give_gradients(weights, mean_of_processes(take_gradients(loss, weights)))
-        optimisers[0].step()
-        self.log_dict(
-            {"train/loss": loss.detach(), "train/discriminator": judged.detach()},
-            on_step=False,
-            on_epoch=True,
-            batch_size=len(made),
-        )
+    def translate(self, made: Tensor, real: Tensor) -> Translated:
+        """Translate synthetic images; also give the encoder's maps of them."""
+        found: Translated = self.generator(made)
+        return found
+
+    def judging_loss(
+        self, made: Tensor, real: Tensor, translated: Translated, chance: torch.Generator
+    ) -> Tensor:
+        """Compute the loss of the discriminator; see `discriminator_loss`."""
+        return self.discriminator_loss(real, translated[0].detach(), chance)
+
+    def translating_loss(
+        self, made: Tensor, real: Tensor, translated: Translated, chance: torch.Generator
+    ) -> Tensor:
+        """Compute the loss of the generator; see `generator_loss`."""
+        return self.generator_loss(real, *translated, chance)
 
     def discriminator_loss(
         self, real: Tensor, translated: Tensor, chance: torch.Generator
@@ -159,38 +148,23 @@ class DCLGANModule(AttentionModule):
             grey = grey_divergence(translated, real)
         terms = {
             "adversarial": adversarial(scores, True),
-            "nce": self._patch_contrast(maps, translated, chance),
+            "nce": self.patch_contrast(
+                (self.projection, maps),
+                (self.projection, self.generator.features(translated)),
+                chance,
+            ),
             "matching": feature_matching(seen, expected),
             "grey": grey,
         }
         weights = self.hparams["loss_weights"]
         return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
 
-    def _patch_contrast(
-        self, maps: list[Tensor], translated: Tensor, chance: torch.Generator
-    ) -> Tensor:
-        places = [
-            torch.randperm(m.shape[2] * m.shape[3], generator=chance, device=m.device) for m in maps
-        ]
-        chosen = [where[: self.hparams["patches"]] for where in places]
-        keys = self.projection(maps, chosen)
-        queries = self.projection(self.generator.features(translated), chosen)
-        return torch.stack([self.nce(q, k) for q, k in zip(queries, keys, strict=True)]).mean()
-
-    def on_train_epoch_end(self) -> None:
-        """Move the learning rates."""
-        schedules: Any = self.lr_schedulers()
-        for schedule in schedules:
-            schedule.step()
-
     def configure_optimizers(self) -> Any:
         """Adam for the generator with the projections, Adam for the discriminator."""
         chosen: Any = self.hparams
-        first = torch.optim.Adam(
-            self._generator_weights(), lr=chosen["lr"], betas=tuple(chosen["betas"])
-        )
+        first = torch.optim.Adam(self.translating(), lr=chosen["lr"], betas=tuple(chosen["betas"]))
         second = torch.optim.Adam(
-            self.discriminator.parameters(),
+            self.judging(),
             lr=chosen["discriminator_lr"],
             betas=tuple(chosen["discriminator_betas"]),
         )
@@ -204,5 +178,10 @@ class DCLGANModule(AttentionModule):
             schedules.append(rates.StepLR(second, chosen["discriminator_step"], 0.5))
         return [first, second], schedules
 
-    def _generator_weights(self) -> list[torch.nn.Parameter]:
+    def translating(self) -> list[nn.Parameter]:
+        """List the parameters of generator and projection."""
         return [*self.generator.parameters(), *self.projection.parameters()]
+
+    def judging(self) -> list[nn.Parameter]:
+        """List the parameters of the discriminator."""
+        return list(self.discriminator.parameters())
