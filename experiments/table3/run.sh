@@ -55,7 +55,8 @@ rounds() {
         run table3/1871_pseudo_labels_b1,table3/1782_pseudo_labels "seed=$vote_seeds"
     else
         run table3/1871_pseudo_labels_b1 method.replicas=3 method.rounds=1 "seed=$vote_seeds"
-        run table3/1782_pseudo_labels method.grid=null method.drop_worst=0 method.rounds=1 "seed=$vote_seeds"
+        run table3/1782_pseudo_labels method.rounds=1 method.drop_worst=0 "seed=$vote_seeds" \
+            'method.grid={method.lr:[1.0e-4],data.sampling.batch_size:[32]}'
     fi
 }
 

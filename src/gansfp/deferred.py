@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from gansfp.arguments import PATH_KEYS
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 SWEEPER = "hydra/sweeper="
 OF_THE_SWEEP = ("hydra.", "paths.")
@@ -21,8 +25,9 @@ def left_to_the_jobs(overrides: Sequence[str]) -> list[str]:
         overrides: As Hydra reads them, with `-m`.
 
     Returns:
-        The same; `key.part=value` has become `key.part=choice(value)`. A sweeper other than Hydra's
-        plain one would take that for a dimension of its search, and is left alone.
+        The same; `key.part=value` has become `key.part=choice(value)`, where the value is not null.
+        A sweeper other than Hydra's plain one would take that for a dimension of its search, and is
+        left alone.
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -38,8 +43,14 @@ def left_to_the_jobs(overrides: Sequence[str]) -> list[str]:
             deferred.append(word)
             continue
         try:
-            one = value.strip() != "" and not parser.parse_override(word).is_sweep_override()
+            found = parser.parse_override(word)
+            # Hydra's choice() takes no null.
+            one = value.strip() != "" and not found.is_sweep_override() and not _is_null(found)
         except HydraException:  # Hydra says so itself
             one = False
         deferred.append(f"{key}=choice({value})" if one else word)
     return deferred
+
+
+def _is_null(override: Override) -> bool:
+    return override.value() is None

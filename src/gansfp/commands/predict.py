@@ -70,7 +70,9 @@ def _data(stored: DictConfig, places: DictConfig) -> BenchmarkDataModule:
     return data
 
 
-def _scores(stored: DictConfig, finished: Run, data: BenchmarkDataModule, places: DictConfig) -> Any:
+def _scores(
+    stored: DictConfig, finished: Run, data: BenchmarkDataModule, places: DictConfig
+) -> Any:
     method = build_method(stored, data)
     fitted: Estimator | BenchmarkModule
     if isinstance(method, Estimator):
