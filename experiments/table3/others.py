@@ -3,7 +3,7 @@
 python experiments/table3/others.py runs/STUDY DIR test_B
 
 What `gansfp predict run=RUN data.root=DIR data.test_dir=DIR/test_B output=RUN/test_B` writes, in
-one process; runs that have it are skipped. Members of an ensemble are asked by their ensemble alone.
+one process; runs that have it are skipped. Members of an ensemble are asked by it alone.
 """
 
 from __future__ import annotations

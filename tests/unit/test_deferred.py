@@ -15,8 +15,8 @@ from gansfp.deferred import left_to_the_jobs
 def test_what_is_left_to_the_jobs() -> None:
     given = ["-m", "experiment=a,b", "seed=1", "method.k=3", "method.x=1,2", "+method.y=[1,2]",
              "method.d={a: 1}", "data.fold=null", "method.s='a, b'", "method.e=",
-             "method.r=range(3)", "backbone@method.backbone=lite0", "data.root='/x, y'", "paths.runs=r",
-             "hydra.launcher.dirty=true", "~method.k"]  # fmt: skip
+             "method.r=range(3)", "backbone@method.backbone=lite0", "data.root='/x, y'",
+             "paths.runs=r", "hydra.launcher.dirty=true", "~method.k"]  # fmt: skip
     changed = {
         "method.k=3": "method.k=choice(3)",
         "+method.y=[1,2]": "+method.y=choice([1,2])",

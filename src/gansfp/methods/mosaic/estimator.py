@@ -93,7 +93,7 @@ class MosaicEstimator(Estimator):
     def fit(self, data: BenchmarkDataModule) -> Self:
         """Fit the regression on synthetic training images, none compared with itself.
 
-        Where none may be fitted on (`data.fit_role=real`) it is fitted on the real ones.
+        Where none may be fitted on (`data.fit_role=real`) all evidence weighs 1.
 
         Raises:
             UserError: The task is another, or a class has too few images.
@@ -105,7 +105,10 @@ class MosaicEstimator(Estimator):
         roles = ("real", "generated") if self.references == "both" else (self.references,)
         self._known = [_References.of(data, role) for role in roles]
         rows = np.intersect1d(data.fit_rows, benchmark.rows("train", "generated"))
-        rows = rows if len(rows) else data.fit_rows
+        if not len(rows):
+            kinds = len(self.inputs) * len(self._known) * len(self.sides)
+            self.model = ConditionalLogit(np.ones(kinds))
+            return self
         shuffled = np.random.default_rng([self.seed, len(rows)]).permutation(rows)
         rows = np.sort(shuffled[: self.fit_images])
         features = self._evidence(data, rows)
