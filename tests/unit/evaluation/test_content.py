@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gansfp.evaluation.content import content, matched_sets, told_by_content
+from gansfp.evaluation.content import content, content_evidence, matched_sets
 
 
 def test_means_over_a_grid() -> None:
@@ -30,20 +30,31 @@ def test_a_set_costs_its_worst_member() -> None:
     assert matched_sets(described, targets, 0.5).tolist() == [[1, 3, 5]]  # not 0, 0.1 and 3
 
 
-def test_matching_takes_a_planted_confound_away() -> None:
+def test_evidence_by_hand() -> None:
+    known, targets = np.array([[0.0], [4.0], [10.0]]), np.array([0, 0, 1])
+    logs = -np.log([[1.0, 5.0]])
+    found = content_evidence(np.array([[5.0]]), known, targets)
+    np.testing.assert_allclose(found, logs - logs.mean())
+
+
+def test_matching_takes_content_away_and_nothing_else() -> None:
     rng = np.random.default_rng(0)
-    targets = np.repeat(np.arange(3), 200)
-    described = rng.normal(size=(600, 2)) + 0.8 * targets[:, None]
-    before = told_by_content(described, targets, np.arange(600))
-    sets = matched_sets(described, targets, 0.3)
-    assert sets.shape == (60, 3)
-    assert len(np.unique(sets)) == 180
+    targets = np.repeat(np.arange(3), 400)
+    known = rng.normal(size=(300, 2))
+    asked = rng.normal(size=(1200, 2))
+    for k in range(3):  # samples lie near the real images of their class
+        asked[targets == k] = known[k * 100 + rng.integers(100, size=400)]
+    asked += rng.normal(scale=0.1, size=asked.shape)
+    evidence = content_evidence(asked, known, np.repeat(np.arange(3), 100))
+    fingerprint = np.where(rng.random(1200) < 0.7, targets, rng.integers(3, size=1200))
+    sets = matched_sets(evidence, targets, 0.25)
+    assert sets.shape == (100, 3)
+    assert len(np.unique(sets)) == 300
     assert (targets[sets] == np.arange(3)).all()
-    after = told_by_content(
-        described[sets.ravel()], targets[sets.ravel()], np.repeat(np.arange(60), 3)
-    )
-    assert before > 0.55
-    assert after < 1 / 3 + 3 * (2 / 9 / 180) ** 0.5
+    chosen = sets.ravel()
+    assert (evidence.argmax(axis=1) == targets).mean() > 0.5
+    assert (evidence[chosen].argmax(axis=1) == targets[chosen]).mean() < 0.37
+    assert (fingerprint[chosen] == targets[chosen]).mean() == pytest.approx(0.8, abs=0.07)
 
 
 def test_what_is_refused() -> None:
