@@ -33,7 +33,7 @@ OWN, BEST = "its own", "best kappa"
 PLAN: list[tuple[str, tuple[str, ...], str]] = [
     ("table2/1160_twins", (), OWN),
     ("table2/1160_twins", ("data.sampling.steps_per_epoch=6",), OWN),
-    ("table2/1803_canet", (), OWN),
+    ("table2/1803_canet", ("data.sampling.steps_per_epoch=6",), BEST),
     ("table2/1107_infonce", ("trainer.max_epochs=3",), BEST),
     ("table2/1107_infonce", (), BEST),
     ("table2/1875_moco", ("trainer.max_epochs=3", "method.queue=512"), BEST),
@@ -46,6 +46,7 @@ PLAN: list[tuple[str, tuple[str, ...], str]] = [
     ("table2/1811_transfer", ("method.lr=1e-2",), OWN),
     ("table2/1881_resnet_autoencoder", ("trainer.max_epochs=3", "method.size=32"), OWN),
     ("table2/1880_conv_autoencoder", ("trainer.max_epochs=10", "method.size=32"), OWN),
+    ("table2/1880_conv_autoencoder", ("trainer.max_epochs=20", "method.size=64"), OWN),
     ("table2/1878_vit_autoencoder", ("trainer.max_epochs=10", "method.size=64"), OWN),
     ("table2/nn_dclgan", ("trainer.max_epochs=10", "method.width=8"), OWN),
     (

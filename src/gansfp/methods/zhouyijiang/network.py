@@ -112,8 +112,11 @@ class Attend(nn.Module):
 class CANet(nn.Module):
     """Tell whether a real image was used, by one synthetic image (ImageCLEF 2025, run 1803).
 
-    Layer tokens of both images get an encoding of their layer's depth and of their role. Three
-    stages of attention: within each image, from each image to the other, over both together. A gate
+    A layer norm brings the layer tokens of both images to one scale, whatever the transformer's, so
+    that neither they nor the encoding added to them drowns the other; it tells their layer's depth
+    and their role. Three stages of attention: within each image, from each image to the other, over
+    both together. The similarity weighs cosines of the tokens without the encoding, which all
+    images share, by the attention from the real to the synthetic image. A gate
     fuses the layers of each image into one vector; the confidence is the sigmoid of (cosine -
     offset) / temperature, with a temperature of each pair's own.
 
@@ -124,6 +127,7 @@ class CANet(nn.Module):
         temperature_range: Bounds of the temperature.
 
     Attributes:
+        scale: The layer norm before all else.
         stages: The three stages.
         gate: Fuses the layers.
         heat: Gives the temperature of a pair.
@@ -142,6 +146,7 @@ class CANet(nn.Module):
         super().__init__()
         self.register_buffer("encoding", depth_encoding(depths, width))
         self.position = nn.Parameter(torch.zeros(_ROLES, len(depths), width))
+        self.scale = nn.LayerNorm(width)
         self.stages = nn.ModuleList(Attend(width, heads) for _ in range(3))
         self.gate = LayerGate(len(depths), width)
         self.heat = nn.Linear(2 * width, 1)
@@ -157,12 +162,13 @@ class CANet(nn.Module):
         """
         within, between, both = self.stages
         count = real.shape[1]
+        real, synthetic = self.scale(real), self.scale(synthetic)
+        cosines = F.normalize(real, dim=2) @ F.normalize(synthetic, dim=2).transpose(1, 2)
         real, synthetic = (
             tokens + self.encoding + self.position[role]
             for role, tokens in enumerate((real, synthetic))
         )
         real, synthetic = within(real, real)[0], within(synthetic, synthetic)[0]
-        cosines = F.normalize(real, dim=2) @ F.normalize(synthetic, dim=2).transpose(1, 2)
         (real, weights), (synthetic, _) = between(real, synthetic), between(synthetic, real)
         similarity = (weights * cosines).sum(dim=2).mean(dim=1)
         joined = torch.cat([real, synthetic], dim=1)

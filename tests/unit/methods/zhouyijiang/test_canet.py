@@ -85,6 +85,7 @@ def test_three_stages_by_hand() -> None:
     torch.manual_seed(0)
     net = CANet([0.25, 0.5, 0.75], 16, heads=8).eval()
     torch.nn.init.normal_(net.position)
+    torch.nn.init.uniform_(net.scale.weight, 0.5, 2)
     real, made = torch.randn(4, 3, 16), torch.randn(4, 3, 16)
     got = net(real, made)
 
@@ -93,10 +94,10 @@ def test_three_stages_by_hand() -> None:
         seen, weights = part.attention(tokens, context, context)
         return part.norm(tokens + seen), weights
 
-    left = real + net.encoding + net.position[0]
-    right = made + net.encoding + net.position[1]
-    left, right = stage(0, left, left)[0], stage(0, right, right)[0]
+    left, right = net.scale(real), net.scale(made)
     cosines = torch.einsum("bid,bjd->bij", F.normalize(left, dim=2), F.normalize(right, dim=2))
+    left, right = left + net.encoding + net.position[0], right + net.encoding + net.position[1]
+    left, right = stage(0, left, left)[0], stage(0, right, right)[0]
     (left, weights), right = stage(1, left, right), stage(1, right, left)[0]
     torch.testing.assert_close(got.similarity, (weights * cosines).sum(2).mean(1))
     both = torch.cat([left, right], dim=1)
@@ -107,6 +108,16 @@ def test_three_stages_by_hand() -> None:
     torch.testing.assert_close(got.logits, logits)
     assert all(stage.attention.num_heads == 8 for stage in net.stages)
     assert got.similarity.abs().max() <= 1
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_a_copy_is_more_similar_than_others_at_any_scale_of_the_tokens(size: float) -> None:
+    torch.manual_seed(0)
+    net = CANet([0.25, 0.5, 0.75], 64, heads=8).eval()
+    tokens = size * torch.randn(20, 3, 64)
+    copies, others = net(tokens, tokens), net(tokens, tokens.roll(1, 0))
+    assert copies.similarity.min() > others.similarity.max()
+    assert copies.logits.min() > others.logits.max()
 
 
 def test_loss_is_cross_entropy_and_half_the_contrast(data: Data) -> None:
