@@ -47,6 +47,8 @@ FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method
 SMALLER = {  # by recipe: what makes a step of it short
     "beyond/mosaic": ["method.sides=[9]", "method.stride=16"],
     "beyond/mosaic_both": ["method.sides=[9]", "method.stride=16"],
+    "beyond/copy_ssim": ["method.shift=1"],
+    "beyond/copy_ms_ssim": ["method.shift=1"],
     "beyond/detail": ["method.widths=[8,8]"],
     "beyond/best_attributor": [
         "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"

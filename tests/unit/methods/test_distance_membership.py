@@ -210,7 +210,7 @@ def test_the_readme_of_the_recipes_names_every_attack_of_these_methods() -> None
     text = (folder / "README.md").read_text(encoding="utf-8")
     for path in (folder / "beyond").glob("*.yaml"):
         recipe = path.read_text(encoding="utf-8")
-        ours = re.search(r"/method: (distance|density|patches|stack)\n", recipe)
+        ours = re.search(r"/method: (distance|density|patches|copies|stack)\n", recipe)
         if ours and "/task: membership" in recipe:
             assert f"`{path.stem}`" in text, path.stem
 
