@@ -49,6 +49,7 @@ SMALLER = {  # by recipe: what makes a step of it short
     "beyond/mosaic_both": ["method.sides=[9]", "method.stride=16"],
     "beyond/copy_ssim": ["method.shift=1"],
     "beyond/copy_ms_ssim": ["method.shift=1"],
+    "beyond/masked_patch": ["method.masks=2", "method.width=4"],
     "beyond/detail": ["method.widths=[8,8]"],
     "beyond/best_attributor": [
         "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"
