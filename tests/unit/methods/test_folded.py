@@ -106,9 +106,10 @@ def test_scores_come_from_the_network_of_the_own_fold(data: Any) -> None:
     for kind, build in SMALL.items():
         module = build()
         networks = module.networks if kind == "discriminator" else module.outsiders
+        sides = 1 if kind == "discriminator" else 3
         for number, network in enumerate(networks):
-            network.forward = lambda images, *_, number=number: images.new_full(
-                images.shape[: 1 if kind == "discriminator" else 3], number
+            network.forward = lambda images, *_, number=number, sides=sides: images.new_full(
+                images.shape[:sides], number
             )
         found = predicted(module, data, rows)
         if kind == "discriminator":
