@@ -235,8 +235,8 @@ def check(config: DictConfig) -> None:
 
 def _require(config: DictConfig, *, needs_data: bool) -> None:
     """Name every mandatory key that is not set, and a data folder that is not there."""
-    places = ("root", "train_dir", "test_dir")
-    if needs_data and not any(config.data.get(key) for key in places):
+    places = ("root", "train_dir", "test_dir", "generated_from")
+    if needs_data and not any(config.data.get(key) for key in places[:3]):
         raise UserError(
             "data.root is not set: data.root=PATH (a folder with train/ and test/), or "
             f"data.root={EMBEDDED}membership/ddpm_long, which comes with gansfp"

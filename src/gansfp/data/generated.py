@@ -41,6 +41,46 @@ class GeneratedImages:
         return ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
 
 
+class BothKinds:
+    """Synthetic images, each once an epoch, beside as many real ones, without labels.
+
+    Columns "row" and "real_row"; real images are drawn with replacement.
+
+    Args:
+        batch_size: Images of each kind in a (global) batch.
+        split: Whose synthetic images.
+        pool: Real images: the `labelled` ones that are not held out, or `all` candidates, those of
+            the test too.
+
+    Attributes:
+        transductive: Test images are among them.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        split: Split = "both",
+        pool: Literal["labelled", "all"] = "labelled",
+    ) -> None:
+        if pool not in ("labelled", "all"):
+            raise UserError(f"data.sampling.pool={pool}: choose labelled or all")
+        self._batch_size, self._split, self._pool = batch_size, _checked(split), pool
+        self.transductive = pool == "all"
+
+    def bind(self, benchmark: Benchmark, rows: NDArray[np.int64], seed: int) -> BatchPlan:
+        """Plan epochs over the synthetic images.
+
+        Raises:
+            UserError: Images of a kind are missing.
+        """
+        made = generated(benchmark, self._split)
+        real = np.union1d(rows, benchmark.candidates("test")) if self._pool == "all" else rows
+        if not len(real):
+            raise UserError("data.root: there are no labelled real images left to fit on")
+        plan = ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
+        return _Beside(plan, real, seed, "real_row")
+
+
 class AgainstOutsiders:
     """Synthetic images, each once an epoch, beside as many known not to be used.
 
