@@ -166,13 +166,13 @@ def _results(
 
 
 def _correct(runs: list[dict[str, Any]]) -> None:
-    """Add `p_corrected` to the membership runs with test results, study by study."""
-    studies: dict[str, list[dict[str, Any]]] = {}
+    """Add `p_corrected` to the runs with test results, study by study."""
+    studies: dict[tuple[Any, str], list[dict[str, Any]]] = {}
     for run in runs:
-        if run["task"] == "membership" and run["set"] == "test" and run["p"] is not None:
-            studies.setdefault(run["study"], []).append(run)
-    for members in studies.values():
-        corrected = corrected_p([run["folder"] for run in members])
+        if run["set"] == "test" and run["p"] is not None:
+            studies.setdefault((run["task"], run["study"]), []).append(run)
+    for (task, _), members in studies.items():
+        corrected = corrected_p([run["folder"] for run in members], task)
         for run in members:
             if run["folder"] in corrected:
                 run["p_corrected"] = max(corrected[run["folder"]], run["p"])
