@@ -88,6 +88,18 @@ class Score(Base):
 
 
 @dataclass
+class Power(Base):
+    """`gansfp power`."""
+
+    used: int = MISSING
+    unused: int = MISSING
+    kappa: float | None = None
+    power: float = 0.8
+    alpha: float = 0.05
+    tests: int = 1
+
+
+@dataclass
 class Forge(Base):
     """`gansfp forge`."""
 
@@ -198,6 +210,7 @@ SCHEMAS: dict[str, type[Base]] = {
     "ensemble": Ensemble,
     "predict": Predict,
     "score": Score,
+    "power": Power,
     "forge": Forge,
     "attack": Attack,
     "audit": Audit,

@@ -39,6 +39,9 @@ TITLES = {
     "recall": "recall",
     "f1": "F1",
     "specificity": "specificity",
+    "ppv_at_50": "PPV, 50 % used",
+    "ppv_at_10": "PPV, 10 % used",
+    "ppv_at_1": "PPV, 1 % used",
 }
 BROKEN = "broken"
 ENSEMBLE_FILE = "ensemble.json"  # written by gansfp.ensembles.record
