@@ -48,6 +48,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         resize: Side that every image is scaled to; None: sizes must agree.
         bits16: Grey values that become 0 and 255 where a file has more than 8 bits.
         cache_dir: Where decoded pixels are kept; None: the user's cache folder.
+        generated_from: Membership, a control: another benchmark, whose synthetic images stand in
+            for this one's; what a method still finds then does not come from the generator.
         sampling: How training batches are drawn (`gansfp.data.pairs`); None: prediction only.
         folds: Number of folds of the labelled candidates.
         fold: The fold held out of fitting; "all": every one; None: nothing is held out.
@@ -86,6 +88,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         resize: int | Sequence[int] | None = None,
         bits16: Sequence[int] = (0, 65535),
         cache_dir: str | Path | None = None,
+        generated_from: str | Path | None = None,
         sampling: Sampling | None = None,
         folds: int = 5,
         fold: int | Literal["all"] | None = 0,
@@ -119,6 +122,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
             "resize": resize,
             "bits16": bits16,
             "cache_dir": cache_dir,
+            "generated_from": generated_from,
         }
         self._sampling = sampling
         self._n_folds = folds
@@ -215,7 +219,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
     @property
     def transductive(self) -> bool:
         """Whether training batches hold test images."""
-        return self._pseudo_labels is not None
+        reads_test = getattr(self._sampling, "transductive", False)
+        return self._pseudo_labels is not None or bool(reads_test)
 
     def _not_kept_back(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Drop rows of a group that is held out or sequestered."""
