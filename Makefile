@@ -46,7 +46,7 @@ test-slurm: $(READY)  ## sweeps, kills, requeues on a real SLURM; as root it ins
 sync: $(READY)  ## send the offline runs of wandb below DIR (default runs); SYNC=--dry-run lists them
 	@find $(or $(DIR),runs) -type d -name 'offline-run-*' -print0 | sort -z | xargs -0 -r -n 1 $(abspath $(BIN))/wandb sync $(SYNC)
 
-contest-shape: $(READY)  ## every recipe on archives of the contest's size (2 hours, 10 GB)
+contest-shape: $(READY)  ## every recipe on archives of the contest's size (5 hours of a core or more, 10 GB)
 	@OMP_NUM_THREADS=1 $(BIN)/python experiments/contest_shape/run.py
 
 lint: $(READY)  ## ruff and mypy

@@ -5,7 +5,9 @@
 Both archives are drawn by a program (256x256 palette PNG): membership has 5,000 + 2,000 generated,
 200 labelled and 500 unknown real images; attribution 25,000 unknown images. Then `gansfp inspect`,
 every recipe of conf/experiment for one optimiser step (`debug=step`) and `gansfp predict`, each in
-a process of its own, to OUTPUT/results.csv. Archives that are there are kept, runs are repeated.
+a process of its own, to OUTPUT/results.csv. Networks start at random where a recipe would fetch
+weights: time and memory are the same, and no network is needed. Archives that are there are kept,
+runs are repeated.
 """
 
 from __future__ import annotations
@@ -97,7 +99,8 @@ def steps(output: Path, task: str, divide: int, only: str):
         study = experiment.replace("/", "-")
         shutil.rmtree(runs / study, ignore_errors=True)
         words = ["train", f"experiment={experiment}", "debug=step", f"data.root={data}", "seed=0",
-                 f"study={study}", f"paths.runs={runs}"]  # fmt: skip
+                 f"study={study}", f"paths.runs={runs}",
+                 "networks.weights=none"]  # fmt: skip
         if experiment.endswith("features"):
             words.append(f"method.representation.cache_dir={output / 'cache/embeddings'}")
         yield {"step": "train", "experiment": experiment, **measure(gansfp(*words), output)}
