@@ -14,6 +14,7 @@ from gansfp.commands.train import build_method
 from gansfp.ensembles.ensemble import Ensemble
 from gansfp.ensembles.voting import averaged
 from gansfp.errors import UserError
+from gansfp.evaluation.openset import UNKNOWN
 from gansfp.evaluation.submission import RUN_FILE, read_run_file, write_run_file
 from gansfp.methods.base import Estimator
 from gansfp.runtime import learned, scoring, settings
@@ -119,7 +120,8 @@ def _write_submission(form: DictConfig, output: Path, table: Any, benchmark: Ben
         write_run_file, output / RUN_FILE, names, decisions, header, bool(form.extension)
     )
     path = write()
-    read_run_file(path, benchmark.task, names, benchmark.classes)
+    rejected = (UNKNOWN,) if UNKNOWN in decisions else ()
+    read_run_file(path, benchmark.task, names, (*benchmark.classes, *rejected))
     if form.zip:
         path = write(zipped=True)
     return path
