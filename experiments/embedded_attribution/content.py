@@ -67,7 +67,8 @@ def main() -> None:
             if not finished:
                 ask(options, config, setting)
             rows += measure(options, way, setting, seed, folder)
-    print(pd.DataFrame(rows).round(4).to_csv(index=False), end="")
+    frame = pd.DataFrame(rows).round(4).astype({"seed": "Int64", "n": "Int64"})
+    print(frame.to_csv(index=False), end="")
     if left_out:
         print(f"# {left_out} runs left out, the time is over: the same command goes on")
 

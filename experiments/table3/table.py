@@ -70,7 +70,7 @@ def benchmark(folder: Path, root: str) -> list[dict[str, Any]]:
                 "experiment": variant["experiment"],
                 "changes": own,
                 "published_run": variant["published_run"],
-                "published": variant["published"],
+                "published": None if "classifier=" in own else variant["published"],
                 "transductive": variant["transductive"],
                 "valid": variant["valid"],
                 "chance": 1 / len(table_classes(nearest)),

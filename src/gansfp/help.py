@@ -71,7 +71,7 @@ usage: gansfp predict RUN [data.root=DIR] [key=value ...]
 
   run=RUN            the folder of a finished run
   data.root=DIR      other images (default: those of the run)
-  decision=NAME      another rule: best_kappa, fixed, median, conformal, argmax (default: the run's)
+  decision=NAME      best_kappa, fixed, median, conformal, argmax or reject (default: the run's)
   output=DIR         where the table and run.csv go (default: RUN/submission)
   submission.header=true submission.extension=false submission.zip=true   form of run.csv
 

@@ -59,6 +59,10 @@ SMALLER = {  # by recipe: what makes a step of it short
         "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"
         "'experiment=beyond/detail method.widths=[8,8]']"
     ],
+    "beyond/kfold_stack": [
+        "method.members=['experiment=beyond/spectrum_lda','experiment=beyond/vote_pixels']",
+        "data.folds=2",
+    ],
 }
 
 

@@ -12,7 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from gansfp import build
 from gansfp.commands.train import build_method
 from gansfp.ensembles.ensemble import Ensemble
+from gansfp.ensembles.voting import averaged
 from gansfp.errors import UserError
+from gansfp.evaluation.openset import UNKNOWN
 from gansfp.evaluation.submission import RUN_FILE, read_run_file, write_run_file
 from gansfp.methods.base import Estimator
 from gansfp.runtime import learned, scoring, settings
@@ -81,7 +83,10 @@ def _scores(
         fitted = learned.load_module(method, finished.folder)
     rows = data.benchmark.candidates("test")
     if isinstance(fitted, Ensemble) and any(places.get(key) is not None for key in PLACES):
-        tables = [_member(Run(Path(voter.run)), places) for voter in fitted.record.last.voting]
+        tables = [
+            averaged([_member(run, places) for run in voter.runs])
+            for voter in fitted.record.last.voting
+        ]
         return score_table(data.benchmark, rows, fitted.combined(tables, data, rows))
     return score_table(data.benchmark, rows, scoring.raw_scores(stored, data, fitted, rows))
 
@@ -115,7 +120,8 @@ def _write_submission(form: DictConfig, output: Path, table: Any, benchmark: Ben
         write_run_file, output / RUN_FILE, names, decisions, header, bool(form.extension)
     )
     path = write()
-    read_run_file(path, benchmark.task, names, benchmark.classes)
+    rejected = (UNKNOWN,) if UNKNOWN in decisions else ()
+    read_run_file(path, benchmark.task, names, (*benchmark.classes, *rejected))
     if form.zip:
         path = write(zipped=True)
     return path

@@ -58,6 +58,7 @@ class Ensemble(Estimator):
         runs: str | Sequence[str] | None = None,
         recipes: str | None = None,
         combine: Combine = "vote",
+        cross_fit: bool = False,
     ) -> None:
         """Name the members.
 
@@ -77,6 +78,9 @@ class Ensemble(Estimator):
                 run, and nothing else.
             combine: `vote`, or `stack`: pool the members' probabilities, weighed on the held-out
                 fold (`gansfp.ensembles.stacking`); attribution only.
+            cross_fit: Run each member once for each of `data.folds`, held out in turn: all labelled
+                images have predictions of runs that did not see them, and weigh the stack;
+                predictions of the test images are averaged over the runs. Takes `data.fold=all`.
 
         Raises:
             UserError: Nothing can be a member, or a number is impossible.
@@ -93,6 +97,7 @@ class Ensemble(Estimator):
             raise UserError(f"method.combine={combine}: choose {' or '.join(get_args(Combine))}")
         self._drop_worst, self._bar = drop_worst, bar
         self._rounds, self._agreement = rounds, agreement
+        self._cross_fit = cross_fit
         self._runs = [runs] if isinstance(runs, str) else list(runs or ())
         self.record = Record(combine=combine)
 
@@ -108,6 +113,11 @@ class Ensemble(Estimator):
             NextRound: The members of the next round are jobs that start after this one.
         """
         refuse_script_ddp(config)
+        if self._cross_fit and (config.task != "attribution" or config.data.fold != "all"):
+            raise UserError(
+                f"method.cross_fit: task={config.task}, data.fold={config.data.fold}: it holds out "
+                "every fold in turn, of task=attribution, and takes data.fold=all"
+            )
         folder = run.folder / "rounds"
         fit_round = partial(self._round, config)
         rounds = run_rounds(fit_round, self._rounds, self._agreement, folder).rounds
@@ -124,6 +134,10 @@ class Ensemble(Estimator):
             planned = members_of(config, pseudo_labels) if config.method.members else []
             launch(planned)
             voters = [Voter.of(member.run, member.words, member.plain) for member in planned]
+        if self._cross_fit:
+            count = int(config.data.folds)
+            starts = range(0, len(voters), count)
+            voters = [Voter.crossed(voters[start : start + count]) for start in starts]
         voters += [Voter.of(run) for run in self._finished(str(config.task), voters)]
         found = Round(number, voters)
         if not found.choose(self._drop_worst, self._bar):
@@ -136,7 +150,7 @@ class Ensemble(Estimator):
 
     def _finished(self, task: str, voters: Sequence[Voter]) -> list[Run]:
         """Find the runs of `method.runs`, without ensembles."""
-        known = {Path(voter.run).resolve() for voter in voters}
+        known = {run.folder.resolve() for voter in voters for run in voter.runs}
         found = []
         for folder in self._runs:
             paths = sorted(Path(folder).expanduser().rglob("result.json"))

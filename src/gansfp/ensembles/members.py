@@ -95,6 +95,9 @@ def members_of(
         labels: The pseudo-labels of the round.
         nowhere: Where these are not written yet: see `compose_run`.
 
+    Returns:
+        In order; with `method.cross_fit` each as many times in a row as there are folds.
+
     Raises:
         UserError: A word is at fault.
     """
@@ -106,8 +109,10 @@ def members_of(
     composer = _Composer(config, extra, nowhere)
     planned: dict[str, Member] = {}
     recipes = write_out(method.members, method.backbones, method.grid)
-    for recipe, seed in itertools.product(recipes, range(first, first + method.replicas)):
-        member = composer.member(recipe, seed)
+    seeds = range(first, first + method.replicas)
+    folds = range(config.data.folds) if method.get("cross_fit") else [None]
+    for recipe, seed, fold in itertools.product(recipes, seeds, folds):
+        member = composer.member(recipe, seed, fold)
         planned.setdefault(member.run.folder.name, member)
     return list(planned.values())
 
@@ -161,10 +166,10 @@ class _Composer:
         self._hydra = own_hydra()
         self._known: dict[tuple[str, ...], tuple[DictConfig, Run]] = {}
 
-    def member(self, recipe: Recipe, seed: int) -> Member:
+    def member(self, recipe: Recipe, seed: int, fold: int | None = None) -> Member:
         tail = (*passed_on(), f"seed={seed}", *self._extra)
         alone, _ = self._composed((*recipe.words, *tail))
-        split = self._split(alone)
+        split = self._split(alone, fold)
         plain = (*recipe.words, *tail, *split)
         whole = (*recipe.words, *recipe.chosen, *tail, *split)
         recipes_own, run = self._composed(plain)
@@ -173,13 +178,15 @@ class _Composer:
             return Member(plain, run, not split, recipes_own)
         return Member(whole, chosen, False, composed)
 
-    def _split(self, alone: DictConfig) -> tuple[str, ...]:
-        """Name the splits in which a recipe differs from the ensemble."""
-        ours, theirs = self._config.data, alone.data
+    def _split(self, alone: DictConfig, fold: int | None) -> tuple[str, ...]:
+        """Name the splits in which a recipe differs from the ensemble, or from its fold of it."""
+        ours = {key: self._config.data[key] for key in SPLIT_KEYS if key in self._config.data}
+        if fold is not None:
+            ours["fold"] = fold
         return tuple(
-            f"data.{key}={'null' if ours[key] is None else ours[key]}"
-            for key in SPLIT_KEYS
-            if key in ours and ours[key] != theirs.get(key)
+            f"data.{key}={'null' if value is None else value}"
+            for key, value in ours.items()
+            if value != alone.data.get(key)
         )
 
     def _composed(self, words: tuple[str, ...]) -> tuple[DictConfig, Run]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from gansfp.ensembles.voting import accuracy, vote
+from gansfp.ensembles.voting import accuracy, averaged, vote
 from gansfp.errors import UserError
 from gansfp.runtime.files import read_json
 from gansfp.runtime.run import Run
@@ -33,6 +33,8 @@ class Voter:
         plain: It is a recipe as it is, or was there: no run for the ensemble's sake alone.
         validation: Its official metric on the held-out fold; None where nothing is held out.
         kept: Whether it votes.
+        folds: Folders of the same member with each of the other folds held out; its table of
+            held-out images is that of all folds, of any other image the mean.
     """
 
     run: str
@@ -40,6 +42,7 @@ class Voter:
     validation: float | None
     plain: bool = True
     kept: bool = True
+    folds: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, run: Run, words: Sequence[str] = (), plain: bool = True) -> Voter:
@@ -49,18 +52,34 @@ class Voter:
         metric = measured["metrics"][result["official"]][0] if measured else None
         return cls(str(run.folder), " ".join(words), metric, plain)
 
+    @classmethod
+    def crossed(cls, folds: Sequence[Voter]) -> Voter:
+        """Join the runs of one member that each held another fold out."""
+        measured = [voter.validation for voter in folds]
+        mean = None if None in measured else sum(m or 0.0 for m in measured) / len(measured)
+        others = [voter.run for voter in folds[1:]]
+        return cls(folds[0].run, folds[0].words, mean, plain=False, folds=others)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All its runs: one, or one a fold."""
+        return [Run(Path(folder)) for folder in (self.run, *self.folds)]
+
     @property
     def transductive(self) -> bool:
         """Whether it learnt from, or decided by, other test images."""
-        return bool((Run(Path(self.run)).result or {}).get("transductive"))
+        return any((run.result or {}).get("transductive") for run in self.runs)
 
     def has(self, split: str) -> bool:
         """Tell whether it predicted a split."""
-        return Run(Path(self.run)).predictions(split).is_file()
+        return all(run.predictions(split).is_file() for run in self.runs)
 
     def table(self, split: str) -> pd.DataFrame:
-        """Read a prediction table."""
-        return read_table(Run(Path(self.run)).predictions(split))
+        """Read a prediction table: of several runs their mean, of held-out images each its own."""
+        tables = [read_table(run.predictions(split)) for run in self.runs]
+        if split == "validation":  # what fits nothing scores all labelled images in every fold
+            return pd.concat(tables).drop_duplicates("sample_id").reset_index(drop=True)
+        return averaged(tables)
 
     def predicted(self) -> pd.DataFrame:
         """Read the prediction of every image, of whatever split."""

@@ -45,6 +45,32 @@ def vote(tables: Sequence[pd.DataFrame]) -> Array:
     return blend_votes(shares(aligned, classes), mean)
 
 
+def averaged(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Average the probabilities of tables; decide for the largest.
+
+    Args:
+        tables: Attribution tables of the same images in any order; a single one, of whatever task,
+            is given back as it is.
+
+    Returns:
+        The first table with the mean probabilities, in its order.
+
+    Raises:
+        UserError: They speak of different images, or do not tell classes apart.
+    """
+    if len(tables) == 1:
+        return tables[0]
+    aligned = align(tables)
+    classes = table_classes(aligned[0])
+    if not classes:
+        raise UserError("method.cross_fit is for task=attribution")
+    columns = [f"{PROBABILITY_PREFIX}{name}" for name in classes]
+    mean = np.mean([table[columns].to_numpy(np.float64) for table in aligned], axis=0)
+    decided = np.asarray(classes, dtype=object)[mean.argmax(axis=1)]
+    values = {name: mean[:, k] for k, name in enumerate(columns)}
+    return aligned[0].assign(**values, decision=decided)
+
+
 def shares(tables: Sequence[pd.DataFrame], classes: Sequence[str]) -> Array:
     """Count hard votes.
 

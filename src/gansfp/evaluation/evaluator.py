@@ -12,6 +12,7 @@ import numpy as np
 from gansfp.errors import UserError
 from gansfp.evaluation.bootstrap import RESAMPLES, kappa_interval
 from gansfp.evaluation.metrics import attribution_metrics, membership_metrics
+from gansfp.evaluation.openset import UNKNOWN
 from gansfp.evaluation.permutation import PERMUTATIONS
 from gansfp.evaluation.result import OFFICIAL, Measurement, Result
 from gansfp.evaluation.submission import read_run_file
@@ -198,7 +199,8 @@ class _Evaluator(ABC):
         path = path or _labels_beside(benchmark)
         if path is None:
             return None
-        labels = read_truth(path, self.task, benchmark.classes).of(table["sample_id"])
+        allowed = (*benchmark.classes, UNKNOWN) if benchmark.classes else None
+        labels = read_truth(path, self.task, allowed).of(table["sample_id"])
         if self.task == "membership":
             return np.array(labels).astype(np.int64)
         return np.array(labels, dtype=object)
@@ -311,7 +313,7 @@ class AttributionEvaluator(_Evaluator):
         return measure_attribution(
             case.truth,
             case.values("decision"),
-            case.benchmark.classes,
+            _classes(case),
             case.groups,
             self.bootstrap,
             self.permutations,
@@ -333,7 +335,7 @@ class AttributionEvaluator(_Evaluator):
         best = mean_by_group(case.table[columns].to_numpy(np.float64), number).argmax(axis=1)
         decision = np.asarray(classes, dtype=object)[best]
         return measure_attribution(
-            labels, decision, classes, None, self.bootstrap, self.permutations, case.seed
+            labels, decision, _classes(case), None, self.bootstrap, self.permutations, case.seed
         )
 
     def _controls(self, case: _Case) -> dict[str, Control]:
@@ -341,12 +343,19 @@ class AttributionEvaluator(_Evaluator):
         from gansfp.evaluation.metrics import encode
 
         return attribution_controls(
-            encode(case.truth, case.benchmark.classes),
-            encode(case.values("decision"), case.benchmark.classes),
+            encode(case.truth, _classes(case)),
+            encode(case.values("decision"), _classes(case)),
             case.values("group").astype(str),
             case.table["sample_id"].tolist(),
             case.seed,
         )
+
+
+def _classes(case: _Case) -> tuple[str, ...]:
+    """Name the classes of a benchmark; `unknown` is one where an image has it, or was given it."""
+    occurs = UNKNOWN in case.truth or UNKNOWN in case.values("decision")
+    known = case.benchmark.classes
+    return (*known, UNKNOWN) if occurs and UNKNOWN not in known else known
 
 
 def _groups(table: pd.DataFrame) -> NDArray[np.str_] | None:

@@ -155,7 +155,8 @@ def _voters(folder: Path) -> set[str]:
     for path in folder.rglob(f"model/{ENSEMBLE_FILE}"):
         rounds = (_json(path) or {}).get("rounds", [])
         voters = [voter for one in rounds for voter in one["voters"]]
-        found |= {Path(voter["run"]).name for voter in voters if not voter["plain"]}
+        hidden = [voter for voter in voters if not voter["plain"]]
+        found |= {Path(run).name for v in hidden for run in (v["run"], *v.get("folds", ()))}
     return found
 
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gansfp.evaluation.intervals import Interval, delong
+from gansfp.evaluation.intervals import Interval, delong, wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
+
+UNKNOWN = "unknown"
+"""Decision for an image of no known class, and label of such a one in a truth file."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,24 @@ def rejection_threshold(validation: Array, kept: float = 0.95) -> float:
         raise ValueError(f"{len(validation)} images, kept={kept}: need some, and a share")
     ordered = np.sort(validation.max(axis=1))
     return float(ordered[len(ordered) - int(np.ceil(kept * len(ordered) - 1e-9))])
+
+
+def false_acceptance(known: Array, unknown: Array, kept: float = 0.95) -> Interval:
+    """Measure the share of unknown images that are kept where so many known ones are: FPR at TPR.
+
+    The threshold is set on the known test images themselves, as papers do to compare scores. It is
+    no decision rule: that one has `rejection_threshold` of held-out images.
+
+    Args:
+        known: Probabilities of test images of known classes, shape (n, classes).
+        unknown: Of test images of other generators, shape (m, classes).
+        kept: Share of the known ones, at least.
+
+    Returns:
+        With its Wilson interval at that threshold.
+    """
+    threshold = rejection_threshold(known, kept)
+    return wilson(int((unknown.max(axis=1) >= threshold).sum()), len(unknown))
 
 
 def open_set(known: Array, targets: NDArray[np.int64], unknown: Array, threshold: float) -> OpenSet:

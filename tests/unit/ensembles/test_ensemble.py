@@ -17,6 +17,8 @@ from gansfp import cli
 from gansfp.commands import train
 from gansfp.ensembles.ensemble import Ensemble
 from gansfp.ensembles.members import Recipe, write_out
+from gansfp.ensembles.record import Voter
+from gansfp.ensembles.stacking import Stack
 from gansfp.ensembles.voting import vote
 from gansfp.errors import UserError
 from gansfp.evaluation.leaderboard import leaderboard
@@ -263,6 +265,44 @@ def test_a_stack_of_one_member_is_its_calibration(gansfp, in_folder: Path, toy: 
     record = json.loads((path / "model/ensemble.json").read_text())
     assert record["combine"] == "stack"
     assert Ensemble.load(path / "model").record.combine == "stack"
+
+
+CROSSED = ["task=attribution", "method=ensemble", "experiment_name=crossed",
+           "method.members=['experiment=beyond/spectrum_lda',"
+           "'experiment=quickstart/attribution_distance']",
+           "method.combine=stack", "method.cross_fit=true", "data.folds=3"]  # fmt: skip
+
+
+def test_a_stack_on_all_folds(gansfp, in_folder: Path) -> None:
+    fitted = gansfp(*CROSSED, "data.fold=all")
+    assert len(fitted) == 7  # two members of three folds, and the ensemble
+    run = the_run(in_folder, "crossed")
+    record = json.loads((run / "model/ensemble.json").read_text())
+    voters = record["rounds"][0]["voters"]
+    folds = [config_of(Path(r))["data"]["fold"] for r in (voters[0]["run"], *voters[0]["folds"])]
+    assert folds == [0, 1, 2]
+    columns = [f"p_t{k}" for k in range(1, 6)]
+    paths = [Path(r) / "predictions" for r in (voters[0]["run"], *voters[0]["folds"])]
+    tables = [read_table(path / "test.parquet")[columns] for path in paths]
+    held_out = [read_table(path / "validation.parquet")["sample_id"] for path in paths]
+    stack = Stack.fit([Voter(**v).table("validation") for v in voters])
+    mean = read_table(paths[0] / "test.parquet").assign(**sum(tables) / 3)
+    second = Voter(**voters[1]).table("test")
+    np.testing.assert_allclose(
+        read_table(run / "predictions/test.parquet")[columns], stack.probabilities([mean, second])
+    )
+    own = read_table(run / "predictions/validation.parquet")
+    assert len(own) == 400  # every labelled image, once
+    assert sorted(own["sample_id"]) == sorted(pd.concat(held_out))
+    assert gansfp(*CROSSED, "data.fold=all") == []
+    shown = leaderboard(in_folder / "runs")
+    assert list(shown["experiment"]) == ["crossed"]
+
+
+def test_a_stack_on_all_folds_holds_all_out(gansfp, capsys) -> None:
+    with pytest.raises(SystemExit):
+        gansfp(*CROSSED, "data.fold=0")
+    assert "takes data.fold=all" in capsys.readouterr().err
 
 
 def the_member(name: str) -> Path:

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from gansfp.evaluation.calibration import calibration_error, reliability
 from gansfp.evaluation.intervals import wilson
-from gansfp.evaluation.openset import open_set, rejection_threshold
+from gansfp.evaluation.openset import false_acceptance, open_set, rejection_threshold
 
 
 def sure(confidence: list[float]) -> np.ndarray:
@@ -66,3 +66,12 @@ def test_open_set_by_hand() -> None:
     assert found.unknown_rejected == pytest.approx(2 / 3)
     confidence = np.concatenate([known, unknown]).max(axis=1)
     assert found.auroc.value == pytest.approx(roc_auc_score([1] * 4 + [0] * 3, confidence))
+
+
+def test_false_acceptance_by_hand() -> None:
+    known = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.4, 0.6]])
+    unknown = np.array([[0.65, 0.35], [0.75, 0.25], [0.5, 0.5], [0.1, 0.9]])
+    # Three of four known ones have at least 0.7, all have 0.6.
+    assert false_acceptance(known, unknown, 0.75).value == 0.5
+    assert false_acceptance(known, unknown).value == 0.75
+    assert false_acceptance(known, unknown, 0.75)[:] == wilson(2, 4)[:]
