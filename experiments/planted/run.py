@@ -46,7 +46,6 @@ PLAN: list[tuple[str, tuple[str, ...], str]] = [
     ("table2/1811_transfer", ("method.lr=1e-2",), OWN),
     ("table2/1881_resnet_autoencoder", ("trainer.max_epochs=3", "method.size=32"), OWN),
     ("table2/1880_conv_autoencoder", ("trainer.max_epochs=10", "method.size=32"), OWN),
-    ("table2/1880_conv_autoencoder", ("trainer.max_epochs=20", "method.size=64"), OWN),
     ("table2/1878_vit_autoencoder", ("trainer.max_epochs=10", "method.size=64"), OWN),
     ("table2/nn_dclgan", ("trainer.max_epochs=10", "method.width=8"), OWN),
     (
