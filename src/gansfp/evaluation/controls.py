@@ -1,4 +1,4 @@
-"""Cheap controls: experiments that must come out at chance if a result is to be believed."""
+"""Controls: experiments that must come out at chance if a result is to be believed."""
 
 from __future__ import annotations
 
@@ -142,6 +142,29 @@ def blind_control(
         *delong(truth, score, groups, LEVEL),
         chance=0.5,
         what=f"AUROC of a classifier that never sees a synthetic image, {how}",
+    )
+
+
+def shuffled_labels(areas: NDArray[np.float64]) -> Control:
+    """Judge a pipeline by its areas under the ROC curve after fits on shuffled labels.
+
+    Args:
+        areas: Against the shuffled labels, one a refit, shape (k,).
+
+    Returns:
+        Their mean with Student's t interval over refits.
+    """
+    from scipy.stats import t
+
+    mean, spread = float(areas.mean()), float(areas.std(ddof=1)) / np.sqrt(len(areas))
+    half = float(t.ppf((1 + LEVEL) / 2, len(areas) - 1)) * spread
+    return _control(
+        mean,
+        mean - half,
+        mean + half,
+        chance=0.5,
+        what=f"AUROC on labelled images of the whole pipeline, fitted {len(areas)} times on "
+        "shuffled labels, against these",
     )
 
 
