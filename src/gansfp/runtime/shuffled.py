@@ -45,13 +45,15 @@ def shuffled_control(
 
     What is measured is the area under the ROC curve on the labelled images that set sign and
     threshold, against the shuffled labels: where an image's own label gets into its score, it is
-    above 1/2. No test image is scored.
+    above 1/2. Each shuffle is followed by its opposite, used and unused exchanged: a score that
+    reads no label then has a mean of exactly 1/2 over both, whatever the shuffle. No test image is
+    scored.
 
     Args:
         config: Of the run; its method and data are built anew for each refit.
         benchmark: A membership benchmark.
         build_method: Builds the method of a configuration for a datamodule.
-        refits: Number of refits.
+        refits: Number of refits, even.
 
     Returns:
         The mean area with its interval; None where the method keeps no labelled image apart from
@@ -61,7 +63,9 @@ def shuffled_control(
     config = _quiet(config)
     labelled = benchmark.candidates("train")
     blocks = Blocks.of(benchmark.targets(labelled), benchmark.groups(labelled))
-    for number, labels in enumerate(np.concatenate(list(blocks.permuted(refits, config.seed)))):
+    shuffles = np.concatenate(list(blocks.permuted(refits // 2, config.seed)))
+    pairs = np.stack([shuffles, 1 - shuffles], axis=1).reshape(-1, len(labelled))
+    for number, labels in enumerate(pairs):
         data: BenchmarkDataModule = build.instantiate(config.data)
         data.__dict__["benchmark"] = relabelled(benchmark, labels)
         method = build_method(config, data)
