@@ -124,8 +124,25 @@ def _fit(
 def _evaluate(config: DictConfig, folder: Run, data: BenchmarkDataModule) -> dict[str, Any]:
     evaluator = build.instantiate(config.evaluator)
     truth = Path(config.truth) if config.truth else None
-    result: dict[str, Any] = evaluator.evaluate_run(folder, data, truth, config.seed)
+    result: dict[str, Any] = evaluator.evaluate_run(
+        folder, data, truth, config.seed, **_full_control(config, data)
+    )
     return result
+
+
+def _full_control(config: DictConfig, data: BenchmarkDataModule) -> dict[str, Any]:
+    """Fit the method on shuffled labels where `evaluator.controls=full` asks for it.
+
+    Raises:
+        UserError: The method is an ensemble, whose voters are fitted already.
+    """
+    if config.evaluator.get("controls") != "full":
+        return {}
+    if build.resolve(config.method["_target_"]) is Ensemble:
+        raise UserError("evaluator.controls=full: fits a method anew, take it for the voters")
+    from gansfp.runtime.shuffled import shuffled_control
+
+    return {"shuffled": shuffled_control(config, data.benchmark, build_method)}
 
 
 def _summary(result: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Cheap controls: experiments that must come out at chance if a result is to be believed."""
+"""Controls: experiments that must come out at chance if a result is to be believed."""
 
 from __future__ import annotations
 
@@ -142,6 +142,31 @@ def blind_control(
         *delong(truth, score, groups, LEVEL),
         chance=0.5,
         what=f"AUROC of a classifier that never sees a synthetic image, {how}",
+    )
+
+
+def shuffled_labels(areas: NDArray[np.float64]) -> Control:
+    """Judge a pipeline by its areas under the ROC curve after fits on shuffled labels.
+
+    Args:
+        areas: Against the shuffled labels, one a refit, shape (k,), k even: each shuffle is
+            followed by its opposite.
+
+    Returns:
+        Their mean with Student's t interval over pairs.
+    """
+    from scipy.stats import t
+
+    pairs = areas.reshape(-1, 2).mean(axis=1)
+    mean, spread = float(pairs.mean()), float(pairs.std(ddof=1)) / np.sqrt(len(pairs))
+    half = float(t.ppf((1 + LEVEL) / 2, len(pairs) - 1)) * spread + 1e-9  # rounding is no leak
+    return _control(
+        mean,
+        mean - half,
+        mean + half,
+        chance=0.5,
+        what=f"AUROC on labelled images of the whole pipeline, fitted {len(areas)} times on "
+        "shuffled labels, against these",
     )
 
 

@@ -91,6 +91,8 @@ class _Evaluator(ABC):
         bootstrap: Number of resamples of an interval.
         permutations: Number of permutations of a chance test.
         controls: "cheap" runs the controls of `gansfp.evaluation.controls`, "none" runs none.
+            "full" (membership) also takes one that the caller brings: the method fitted again on
+            shuffled labels.
         strata: Membership: a table of `file` and further columns of numbers, such as the burden of
             lesions; the area under the ROC curve is measured in strata of each.
     """
@@ -101,11 +103,13 @@ class _Evaluator(ABC):
         self,
         bootstrap: int = RESAMPLES,
         permutations: int = PERMUTATIONS,
-        controls: Literal["cheap", "none"] = "cheap",
+        controls: Literal["cheap", "full", "none"] = "cheap",
         strata: str | Path | None = None,
     ) -> None:
-        if controls not in ("cheap", "none"):
-            raise UserError(f"evaluator.controls={controls}: expected cheap or none")
+        if controls not in ("cheap", "full", "none"):
+            raise UserError(f"evaluator.controls={controls}: expected cheap, full or none")
+        if controls == "full" and self.task != "membership":
+            raise UserError("evaluator.controls=full: is for task=membership; take cheap")
         if min(bootstrap, permutations) < 1:
             raise UserError("evaluator.bootstrap and evaluator.permutations must be at least 1")
         self.bootstrap = bootstrap
@@ -114,7 +118,12 @@ class _Evaluator(ABC):
         self.strata = None if strata is None else Path(strata).expanduser()
 
     def evaluate_run(
-        self, run: Run, data: BenchmarkDataModule, truth_path: Path | None, seed: int = 0
+        self,
+        run: Run,
+        data: BenchmarkDataModule,
+        truth_path: Path | None,
+        seed: int = 0,
+        shuffled: Control | None = None,
     ) -> Result:
         """Evaluate the tables of a run folder; arguments as `evaluate`."""
         from gansfp.runtime.scoring import Verdict
@@ -131,6 +140,7 @@ class _Evaluator(ABC):
             threshold=verdict.threshold,
             orientation=verdict.orientation,
             transductive=verdict.transductive,
+            shuffled=shuffled,
         )
 
     def evaluate(
@@ -144,6 +154,7 @@ class _Evaluator(ABC):
         threshold: float | None = None,
         orientation: str = "",
         transductive: bool = False,
+        shuffled: Control | None = None,
     ) -> Result:
         """Evaluate predictions.
 
@@ -157,6 +168,7 @@ class _Evaluator(ABC):
             threshold: Cut of the decision rule.
             orientation: How the sign of the score was fixed.
             transductive: A test decision depends on other unlabelled test images.
+            shuffled: The control of the method fitted on shuffled labels, where it was run.
 
         Raises:
             UserError: The truth does not fit the test images.
@@ -166,10 +178,12 @@ class _Evaluator(ABC):
         truth = self._truth(table, benchmark, truth_path)
         case = None if truth is None else _Case(table, truth, benchmark, seed)
         controls: dict[str, Control] = {}
-        if self.controls == "cheap" and case is not None:
+        if self.controls != "none" and case is not None:
             controls = self._controls(case)
-        elif self.controls == "cheap":
+        elif self.controls != "none":
             controls = self._controls_without_truth(benchmark, seed)
+        if shuffled is not None:
+            controls["shuffled"] = shuffled
         reason = invalid_reason(controls)
         result = Result(
             task=self.task,

@@ -42,9 +42,10 @@ def measure_membership(
     Intervals: kappa as `kappa_interval`, proportions Wilson, AUROC DeLong, the rest bootstrap; with
     groups AUROC clustered DeLong and the rest group bootstrap.
 
-    Without groups there are predictive values too, `ppv_at_50`, `ppv_at_10` and `ppv_at_1`: the
-    share of used images among those called used, were 50, 10 or 1 % of the candidates used. Their
-    interval takes images for independent; with groups the measurement of the patients has them.
+    Where no two images share a group there are predictive values too, `ppv_at_50`, `ppv_at_10` and
+    `ppv_at_1`: the share of used images among those called used, were 50, 10 or 1 % of the
+    candidates used. Their interval takes images for independent; else the measurement of the
+    patients has them.
 
     Args:
         truth: 1 = used, 0 = not used; shape (n,).
@@ -60,6 +61,7 @@ def measure_membership(
     metrics["auroc"] = delong(truth, score, groups)
     if groups is None:
         metrics |= _closed_form(counts) | {"kappa": kappa_interval(truth, decision)}
+    if groups is None or len(np.unique(groups)) == len(groups):
         metrics |= _predictive(counts)
     chance = membership_chance(truth, decision, score, groups, permutations, seed)
     return _measurement(len(truth), metrics, chance, dict(counts))

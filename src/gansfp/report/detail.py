@@ -16,6 +16,7 @@ CONTROLS = {
     "members": "members against members",
     "non_members": "others against others",
     "file_order": "file order",
+    "shuffled": "shuffled labels",
 }
 
 

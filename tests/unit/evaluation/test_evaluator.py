@@ -290,8 +290,8 @@ def test_attribution_result(tmp_path):
 
 
 def test_bad_options_are_user_errors():
-    with pytest.raises(UserError, match="expected cheap or none"):
-        MembershipEvaluator(controls="full")
+    with pytest.raises(UserError, match="expected cheap, full or none"):
+        MembershipEvaluator(controls="most")
     with pytest.raises(UserError, match="at least 1"):
         MembershipEvaluator(bootstrap=0)
 
