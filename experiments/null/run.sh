@@ -12,6 +12,10 @@ beyond/experts_membership | | networks.size=64 trainer.max_epochs=2 | networks.s
 quickstart/membership_siamese | | trainer.max_epochs=5 |
 '
 UNTRAINED='
+beyond/encoder_autoencoded,beyond/encoder_noised
+beyond/encoder_ssim,beyond/copy_ssim,beyond/copy_ms_ssim
+beyond/discriminator_cnn,beyond/masked_patch
+beyond/reference_generator,beyond/discriminator_generated,beyond/reference_rank
 beyond/patches,beyond/patches_mean,beyond/copy_detection
 beyond/discriminator_features,beyond/discriminator_forest
 beyond/domias,beyond/gen_lra,beyond/dpi,beyond/lof_20,beyond/lof_pixels

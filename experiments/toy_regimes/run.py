@@ -30,6 +30,7 @@ DISTANCE = {
     "reference_ratio": ("reference_ratio", 1, 1),
     "reference_ratio_5": ("reference_ratio", 1, 5),
     "reference_difference": ("reference_difference", 1, 1),
+    "reference_rank": ("reference_rank", 1, 5),
     "lof": ("lof", 1, 1),
     "lof_20": ("lof", 20, 1),
     "vote_margin": ("vote_margin", 5, 1),

@@ -13,6 +13,7 @@ from gansfp.errors import UserError
 PATH_KEYS = frozenset(
     {
         "data.root", "data.train_dir", "data.test_dir", "data.groups", "data.cache_dir",
+        "data.generated_from", "evaluator.strata",
         "data.folds_file", "data.pseudo_labels", "real", "synthetic", "nonmembers", "canaries",
         "truth", "submission",
         "source.path", "source.groups", "source.root", "groups", "run", "dir", "output",

@@ -88,6 +88,18 @@ class Score(Base):
 
 
 @dataclass
+class Power(Base):
+    """`gansfp power`."""
+
+    used: int = MISSING
+    unused: int = MISSING
+    kappa: float | None = None
+    power: float = 0.8
+    alpha: float = 0.05
+    tests: int = 1
+
+
+@dataclass
 class Forge(Base):
     """`gansfp forge`."""
 
@@ -198,6 +210,7 @@ SCHEMAS: dict[str, type[Base]] = {
     "ensemble": Ensemble,
     "predict": Predict,
     "score": Score,
+    "power": Power,
     "forge": Forge,
     "attack": Attack,
     "audit": Audit,
@@ -235,8 +248,8 @@ def check(config: DictConfig) -> None:
 
 def _require(config: DictConfig, *, needs_data: bool) -> None:
     """Name every mandatory key that is not set, and a data folder that is not there."""
-    places = ("root", "train_dir", "test_dir")
-    if needs_data and not any(config.data.get(key) for key in places):
+    places = ("root", "train_dir", "test_dir", "generated_from")
+    if needs_data and not any(config.data.get(key) for key in places[:3]):
         raise UserError(
             "data.root is not set: data.root=PATH (a folder with train/ and test/), or "
             f"data.root={EMBEDDED}membership/ddpm_long, which comes with gansfp"

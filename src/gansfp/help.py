@@ -8,6 +8,7 @@ SUMMARY = {
     "ensemble": "let finished runs vote: one more run folder",
     "predict": "prediction table and validated run.csv from a finished run",
     "score": "official metrics of a run file, one JSON object on stdout",
+    "power": "what a test set of so many images can see",
     "forge": "train generators on real images and write a benchmark with known truth",
     "attack": "shadow attacks on every generator of a bank, with intervals over generators",
     "audit": "which patients does a synthetic set give away, with error rates",
@@ -105,6 +106,19 @@ usage: gansfp forge source.path=DIR benchmark=membership|attribution output=DIR 
 Killed at any moment, the same command goes on where it was.
 
 example: gansfp forge source.path=~/ct benchmark=membership output=benchmarks/ct
+""",
+    "power": """\
+usage: gansfp power used=N unused=M [key=value ...]
+
+  used=N unused=M    images of the test set that were used, and that were not; count patients where
+                     they have several images
+  kappa=0.1          with what probability is this effect seen, and how many images does it take?
+  power=0.8          probability at which an effect counts as seen
+  tests=20           methods that are tried on the same images
+
+Exact for kappa, by the permutation test that leaderboards use; AUROC by a normal approximation.
+
+example: gansfp power used=250 unused=250 kappa=0.1
 """,
     "attack": """\
 usage: gansfp attack BANK [key=value ...]

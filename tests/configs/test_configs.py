@@ -44,9 +44,16 @@ README = CONF.parent / "README.md"
 CLUSTER = CONF.parent / "docs" / "cluster.md"
 FEW_MEMBERS = ["method.backbones=[efficientnet_b0]", "method.grid=null", "method.replicas=2",
                "method.rounds=1", "method.agreement=0.5"]  # fmt: skip
+TINY_GENERATOR = ["generator@method.generator=gan_debug", "method.generator.steps=1",
+                  "method.generator.width=4", "method.samples=16"]  # fmt: skip
 SMALLER = {  # by recipe: what makes a step of it short
     "beyond/mosaic": ["method.sides=[9]", "method.stride=16"],
     "beyond/mosaic_both": ["method.sides=[9]", "method.stride=16"],
+    "beyond/copy_ssim": ["method.shift=1"],
+    "beyond/copy_ms_ssim": ["method.shift=1"],
+    "beyond/masked_patch": ["method.masks=2", "method.width=4"],
+    "beyond/reference_generator": TINY_GENERATOR,
+    "beyond/discriminator_generated": TINY_GENERATOR,
     "beyond/detail": ["method.widths=[8,8]"],
     "beyond/best_attributor": [
         "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"

@@ -95,6 +95,11 @@ def draw(
     return Toy(candidates, truth, fresh(outsiders), samples)
 
 
+def imitate(regime: Regime, train: np.ndarray, synthetic: int, seed: int) -> np.ndarray:
+    """Draw from a generator of a regime's kind (but `mix`) that learnt from given vectors."""
+    return _generate(regime, train, None, synthetic, np.random.default_rng(seed))
+
+
 def _generate(regime, train, fresh, m, rng) -> np.ndarray:  # type: ignore[no-untyped-def]
     if regime == "gmm":
         return _mixture(train, m, rng)

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gansfp import build
 from gansfp.commands.train import build_method
+from gansfp.ensembles.ensemble import Ensemble
 from gansfp.errors import UserError
 from gansfp.evaluation.submission import RUN_FILE, read_run_file, write_run_file
 from gansfp.methods.base import Estimator
@@ -41,7 +42,7 @@ def run(config: DictConfig) -> None:
     output = scoring.submission_folder(finished, config.output)
     make_writable(output)
     data = _data(stored, config.data)
-    table = _scores(stored, finished, data)
+    table = _scores(stored, finished, data, config.data)
     table = _decide(config.get("decision"), finished, table)
     write_table(table, output / "test.parquet")
     path = _write_submission(config.submission, output, table, data.benchmark)
@@ -69,7 +70,9 @@ def _data(stored: DictConfig, places: DictConfig) -> BenchmarkDataModule:
     return data
 
 
-def _scores(stored: DictConfig, finished: Run, data: BenchmarkDataModule) -> Any:
+def _scores(
+    stored: DictConfig, finished: Run, data: BenchmarkDataModule, places: DictConfig
+) -> Any:
     method = build_method(stored, data)
     fitted: Estimator | BenchmarkModule
     if isinstance(method, Estimator):
@@ -77,7 +80,17 @@ def _scores(stored: DictConfig, finished: Run, data: BenchmarkDataModule) -> Any
     else:
         fitted = learned.load_module(method, finished.folder)
     rows = data.benchmark.candidates("test")
+    if isinstance(fitted, Ensemble) and any(places.get(key) is not None for key in PLACES):
+        tables = [_member(Run(Path(voter.run)), places) for voter in fitted.record.last.voting]
+        return score_table(data.benchmark, rows, fitted.combined(tables, data, rows))
     return score_table(data.benchmark, rows, scoring.raw_scores(stored, data, fitted, rows))
+
+
+def _member(finished: Run, places: DictConfig) -> Any:
+    """Predict other images with a member of an ensemble, by its own sign and decision rule."""
+    stored = finished.config
+    table = _scores(stored, finished, _data(stored, places), places)
+    return _decide(None, finished, table)
 
 
 def _decide(node: DictConfig | None, finished: Run, table: Any) -> Any:

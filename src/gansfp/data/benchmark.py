@@ -130,13 +130,16 @@ def load_benchmark(
     resize: int | Sequence[int] | None = None,
     bits16: Sequence[int] = (0, 65535),
     cache_dir: str | Path | None = None,
+    generated_from: str | Path | None = None,
 ) -> Benchmark:
     """Read a benchmark; the arguments are those of `survey_benchmark`.
 
     Raises:
         UserError: A folder is missing, or any check fails; the line names the files and the cure.
     """
-    survey = survey_benchmark(task, root, train_dir, test_dir, groups, resize, bits16, cache_dir)
+    survey = survey_benchmark(
+        task, root, train_dir, test_dir, groups, resize, bits16, cache_dir, generated_from
+    )
     if survey.problems:
         rest = len(survey.problems) - 1
         more = f" (and {rest} more problems: gansfp inspect shows them)" if rest else ""
@@ -153,6 +156,7 @@ def survey_benchmark(
     resize: int | Sequence[int] | None = None,
     bits16: Sequence[int] = (0, 65535),
     cache_dir: str | Path | None = None,
+    generated_from: str | Path | None = None,
 ) -> Survey:
     """Read a benchmark and collect every problem instead of stopping at the first.
 
@@ -166,13 +170,16 @@ def survey_benchmark(
         resize: Side, or height and width, that every image is scaled to; None: sizes must agree.
         bits16: Grey values that become 0 and 255 where a file has more than 8 bits.
         cache_dir: Where decoded pixels are kept; None: the user's cache folder.
+        generated_from: Another membership benchmark, whose synthetic images stand in for its own.
 
     Raises:
         UserError: A folder that everything else hangs on is missing.
     """
     settings = DecodeSettings(_shape(resize), _pair(bits16, "data.bits16"))
-    root, train_dir, test_dir = (resolve(place) for place in (root, train_dir, test_dir))
-    layout = read_layout(task, root, train_dir, test_dir)
+    root, train_dir, test_dir, generated_from = (
+        resolve(place) for place in (root, train_dir, test_dir, generated_from)
+    )
+    layout = read_layout(task, root, train_dir, test_dir, generated_from)
     cache = Path(cache_dir).expanduser() if cache_dir is not None else None
     images = read_images([file.path for file in layout.files], settings, cache)
     problems = [*layout.problems, *check_records(images.records)]

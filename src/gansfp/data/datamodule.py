@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -15,7 +16,9 @@ from gansfp.data.batches import PlanLoader, RowPlan
 from gansfp.data.benchmark import Benchmark, Survey, load_benchmark, survey_benchmark
 from gansfp.data.folds import benchmark_folds, first_of_each, sequestered
 from gansfp.data.pseudo import pseudo_rows, with_pseudo_labels
+from gansfp.data.store import ImageStore
 from gansfp.errors import UserError
+from gansfp.features.residuals import residual_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from gansfp.data.augment import Augment
     from gansfp.data.batches import Sampling
     from gansfp.data.layout import Task
+    from gansfp.features.residuals import Denoiser
 
 PREDICT_PIXELS = 1 << 22
 CPU_PREDICT_PIXELS = 1 << 19
@@ -44,6 +48,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         resize: Side that every image is scaled to; None: sizes must agree.
         bits16: Grey values that become 0 and 255 where a file has more than 8 bits.
         cache_dir: Where decoded pixels are kept; None: the user's cache folder.
+        generated_from: Membership, a control: another benchmark, whose synthetic images stand in
+            for this one's; what a method still finds then does not come from the generator.
         sampling: How training batches are drawn (`gansfp.data.pairs`); None: prediction only.
         folds: Number of folds of the labelled candidates.
         fold: The fold held out of fitting; "all": every one; None: nothing is held out.
@@ -60,6 +66,10 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
             pixels, or on a CPU half a million.
         use_generated: Whose generated images membership methods read.
         pseudo_labels: Table of `sample_id, label` of test images that training batches hold too.
+        fit_role: Methods are fitted on labelled images of this role alone, such as "generated" or
+            "real" of attribution, whatever else they would read; None: of every role.
+        residual: Every image is replaced by what this denoiser takes from it
+            (`gansfp.features.residuals.residual_images`); None: images as they are.
         augment: Changes the images of training batches, which are float in [0, 1] then; None: they
             are uint8 as read.
 
@@ -78,6 +88,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         resize: int | Sequence[int] | None = None,
         bits16: Sequence[int] = (0, 65535),
         cache_dir: str | Path | None = None,
+        generated_from: str | Path | None = None,
         sampling: Sampling | None = None,
         folds: int = 5,
         fold: int | Literal["all"] | None = 0,
@@ -91,6 +102,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         use_generated: UseGenerated = "both",
         pseudo_labels: str | Path | None = None,
         augment: Augment | None = None,
+        fit_role: str | None = None,
+        residual: Denoiser | None = None,
     ) -> None:
         super().__init__()
         if fold not in (None, "all", *range(folds)):
@@ -109,6 +122,7 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
             "resize": resize,
             "bits16": bits16,
             "cache_dir": cache_dir,
+            "generated_from": generated_from,
         }
         self._sampling = sampling
         self._n_folds = folds
@@ -125,12 +139,18 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         self._predict_batch_size = predict_batch_size
         self._use_generated = use_generated
         self._augment = augment
+        self._fit_role = fit_role
+        self._residual = residual
         self.predict_rows: NDArray[np.int64] = np.empty(0, dtype=np.int64)
 
     @cached_property
     def benchmark(self) -> Benchmark:
         """The benchmark, read on first use."""
-        return load_benchmark(self.task, **self._where)
+        found = load_benchmark(self.task, **self._where)
+        if self._residual is None:
+            return found
+        store = ImageStore(residual_images(found.store.pixels, self._residual))
+        return replace(found, store=store)
 
     def survey(self) -> Survey:
         """Read the benchmark as far as possible, with all its problems."""
@@ -181,7 +201,13 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         if self._per_class is not None:
             labels = self.benchmark.labels(candidates)
             candidates = first_of_each(candidates, labels, self._per_class, self._split_seed)
-        return np.sort(np.concatenate([candidates, self._not_kept_back(self._support_rows())]))
+        rows = np.sort(np.concatenate([candidates, self._not_kept_back(self._support_rows())]))
+        if self._fit_role is None:
+            return rows
+        kept = np.intersect1d(rows, self.benchmark.rows("train", self._fit_role))
+        if not len(kept):
+            raise UserError(f"data.fit_role={self._fit_role}: no labelled image is left to fit on")
+        return kept
 
     @cached_property
     def pseudo_rows(self) -> NDArray[np.int64]:
@@ -193,7 +219,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
     @property
     def transductive(self) -> bool:
         """Whether training batches hold test images."""
-        return self._pseudo_labels is not None
+        reads_test = getattr(self._sampling, "transductive", False)
+        return self._pseudo_labels is not None or bool(reads_test)
 
     def _not_kept_back(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Drop rows of a group that is held out or sequestered."""

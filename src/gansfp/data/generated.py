@@ -41,6 +41,77 @@ class GeneratedImages:
         return ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
 
 
+class BothKinds:
+    """Synthetic images, each once an epoch, beside as many real ones, without labels.
+
+    Columns "row" and "real_row"; real images are drawn with replacement.
+
+    Args:
+        batch_size: Images of each kind in a (global) batch.
+        split: Whose synthetic images.
+        pool: Real images: the `labelled` ones that are not held out, or `all` candidates, those of
+            the test too.
+
+    Attributes:
+        transductive: Test images are among them.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        split: Split = "both",
+        pool: Literal["labelled", "all"] = "labelled",
+    ) -> None:
+        if pool not in ("labelled", "all"):
+            raise UserError(f"data.sampling.pool={pool}: choose labelled or all")
+        self._batch_size, self._split, self._pool = batch_size, _checked(split), pool
+        self.transductive = pool == "all"
+
+    def bind(self, benchmark: Benchmark, rows: NDArray[np.int64], seed: int) -> BatchPlan:
+        """Plan epochs over the synthetic images.
+
+        Raises:
+            UserError: Images of a kind are missing.
+        """
+        made = generated(benchmark, self._split)
+        real = np.union1d(rows, benchmark.candidates("test")) if self._pool == "all" else rows
+        if not len(real):
+            raise UserError("data.root: there are no labelled real images left to fit on")
+        plan = ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
+        return _Beside(plan, real, seed, "real_row")
+
+
+class AgainstOutsiders:
+    """Synthetic images, each once an epoch, beside as many known not to be used.
+
+    Columns "row" and "outsider_row"; the latter are drawn with replacement, among labelled images
+    that are not held out.
+
+    Args:
+        batch_size: Images of each kind in a (global) batch.
+        split: Whose synthetic images.
+    """
+
+    def __init__(self, batch_size: int = 16, split: Split = "both") -> None:
+        self._batch_size, self._split = batch_size, _checked(split)
+
+    def bind(self, benchmark: Benchmark, rows: NDArray[np.int64], seed: int) -> BatchPlan:
+        """Plan epochs over the synthetic images.
+
+        Raises:
+            UserError: Images of a kind are missing.
+        """
+        made = generated(benchmark, self._split)
+        outsiders = np.intersect1d(rows, benchmark.rows("train", "real_not_used"))
+        if not len(outsiders):
+            raise UserError(
+                "data.root: the method learns from real images known not to be used, and there "
+                "are none: take method=distance with method.statistic=pool_ratio"
+            )
+        plan = ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
+        return _Beside(plan, outsiders, seed, "outsider_row")
+
+
 class UnpairedImages:
     """Synthetic images, each once an epoch, beside any real ones. Columns "row" and "real_row".
 
@@ -66,12 +137,14 @@ class UnpairedImages:
         if not len(real):
             raise UserError("data.root: there are no labelled real images left to fit on")
         plan = ShuffledRows(made, np.zeros_like(made), self._batch_size, seed)
-        return _Unpaired(plan, real, seed)
+        return _Beside(plan, real, seed, "real_row")
 
 
-class _Unpaired:
-    def __init__(self, plan: ShuffledRows, real: NDArray[np.int64], seed: int) -> None:
-        self._plan, self._real, self._seed = plan, real, seed
+class _Beside:
+    """Synthetic images, and beside each one another, in a column of its own."""
+
+    def __init__(self, plan: ShuffledRows, real: NDArray[np.int64], seed: int, column: str) -> None:
+        self._plan, self._real, self._seed, self._column = plan, real, seed, column
 
     def __len__(self) -> int:
         return len(self._plan)
@@ -79,7 +152,7 @@ class _Unpaired:
     def batch(self, epoch: int, step: int) -> Batch:
         made = self._plan.batch(epoch, step)["row"]
         generator = step_generator(self._seed, epoch, step, stream=_REAL)
-        return {"row": made, "real_row": generator.choice(self._real, len(made))}
+        return {"row": made, self._column: generator.choice(self._real, len(made))}
 
 
 def generated(benchmark: Benchmark, split: Split) -> NDArray[np.int64]:

@@ -85,6 +85,7 @@ def read_layout(
     root: str | Path | None = None,
     train_dir: str | Path | None = None,
     test_dir: str | Path | None = None,
+    generated_from: str | Path | None = None,
 ) -> Layout:
     """Find every image of a benchmark.
 
@@ -93,6 +94,8 @@ def read_layout(
         root: Holds the train and the test folder.
         train_dir: The train folder, where it does not lie in `root`.
         test_dir: The test folder, where it does not lie in `root`.
+        generated_from: Membership: holds the train and test folder whose synthetic images stand in
+            for the benchmark's own.
 
     Returns:
         The files, with every problem of the folders that does not hide others.
@@ -109,8 +112,12 @@ def read_layout(
         classes: tuple[str, ...] = ()
         for split, roles in MEMBERSHIP_ROLES.items():
             for role in roles:
-                folder = _required(folders[split], role, f"data.{split}_dir")
+                swapped = role == "generated" and generated_from is not None
+                place = split_folder(split, generated_from, None) if swapped else folders[split]
+                folder = _required(place, role, f"data.{split}_dir")
                 reader.add(folder, split, role, LABEL_OF_ROLE.get(role))
+    elif generated_from is not None:
+        raise UserError("data.generated_from: is for task=membership")
     else:
         classes = _read_attribution(reader, folders)
     return Layout(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
     from omegaconf import DictConfig
 
@@ -166,10 +167,28 @@ class Ensemble(Estimator):
         Raises:
             UserError: The members did not predict these images.
         """
+        return self.combined([v.predicted() for v in self.record.last.voting], data, rows)
+
+    def combined(
+        self,
+        predictions: Sequence[pd.DataFrame],
+        data: BenchmarkDataModule,
+        rows: NDArray[np.int64],
+    ) -> NDArray[np.float64]:
+        """Count the votes of tables of the voting members, or pool them.
+
+        Args:
+            predictions: A prediction table for each of `record.last.voting`, in that order.
+            data: The benchmark.
+            rows: Images, shape (n,).
+
+        Raises:
+            UserError: A table lacks some of the images.
+        """
         wanted = data.benchmark.index.frame["sample_id"].iloc[rows]
         tables = []
-        for voter in self.record.last.voting:
-            known = voter.predicted().set_index("sample_id")
+        for voter, table in zip(self.record.last.voting, predictions, strict=True):
+            known = table.set_index("sample_id")
             if not wanted.isin(known.index).all():
                 raise UserError(
                     f"{voter.run}: this member did not predict all of these images; an ensemble "

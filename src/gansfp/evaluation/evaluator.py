@@ -90,6 +90,8 @@ class _Evaluator(ABC):
         bootstrap: Number of resamples of an interval.
         permutations: Number of permutations of a chance test.
         controls: "cheap" runs the controls of `gansfp.evaluation.controls`, "none" runs none.
+        strata: Membership: a table of `file` and further columns of numbers, such as the burden of
+            lesions; the area under the ROC curve is measured in strata of each.
     """
 
     task: Literal["membership", "attribution"]
@@ -99,6 +101,7 @@ class _Evaluator(ABC):
         bootstrap: int = RESAMPLES,
         permutations: int = PERMUTATIONS,
         controls: Literal["cheap", "none"] = "cheap",
+        strata: str | Path | None = None,
     ) -> None:
         if controls not in ("cheap", "none"):
             raise UserError(f"evaluator.controls={controls}: expected cheap or none")
@@ -107,6 +110,7 @@ class _Evaluator(ABC):
         self.bootstrap = bootstrap
         self.permutations = permutations
         self.controls = controls
+        self.strata = None if strata is None else Path(strata).expanduser()
 
     def evaluate_run(
         self, run: Run, data: BenchmarkDataModule, truth_path: Path | None, seed: int = 0
@@ -166,7 +170,7 @@ class _Evaluator(ABC):
         elif self.controls == "cheap":
             controls = self._controls_without_truth(benchmark, seed)
         reason = invalid_reason(controls)
-        return Result(
+        result = Result(
             task=self.task,
             official=OFFICIAL[self.task],
             unit="patient" if _groups(table) is not None else "image",
@@ -182,6 +186,10 @@ class _Evaluator(ABC):
             note=NO_TRUTH if truth is None else "",
             seed=seed,
         )
+        strata = {} if case is None else self._strata(case)
+        if strata:
+            result["strata"] = strata
+        return result
 
     def _truth(
         self, table: pd.DataFrame, benchmark: Benchmark, path: Path | None
@@ -219,6 +227,10 @@ class _Evaluator(ABC):
 
     def _controls_without_truth(self, benchmark: Benchmark, seed: int) -> dict[str, Control]:
         """Run the controls that need no truth of the test images."""
+        return {}
+
+    def _strata(self, case: _Case) -> dict[str, list[Any]]:
+        """Measure the test images in strata, by what they are ordered by."""
         return {}
 
 
@@ -268,6 +280,18 @@ class MembershipEvaluator(_Evaluator):
             lambda: controls.blind_on_test(case.benchmark, rows, case.truth, case.groups),
             case.seed,
         )
+
+    def _strata(self, case: _Case) -> dict[str, list[Any]]:
+        from gansfp.evaluation.strata import DENSITY, local_density, read_covariates, stratify
+
+        values = {DENSITY: local_density(case.benchmark, _rows(case.benchmark, case.table))}
+        if self.strata is not None:
+            values |= read_covariates(self.strata, case.table["sample_id"].tolist())
+        score = case.values("score", np.float64)
+        return {
+            name: stratify(case.truth.astype(np.int64), score, value, case.groups)
+            for name, value in values.items()
+        }
 
     def _controls_without_truth(self, benchmark: Benchmark, seed: int) -> dict[str, Control]:
         from gansfp.evaluation.controls import blind_on_labelled

@@ -39,6 +39,9 @@ TITLES = {
     "recall": "recall",
     "f1": "F1",
     "specificity": "specificity",
+    "ppv_at_50": "PPV, 50 % used",
+    "ppv_at_10": "PPV, 10 % used",
+    "ppv_at_1": "PPV, 1 % used",
 }
 BROKEN = "broken"
 ENSEMBLE_FILE = "ensemble.json"  # written by gansfp.ensembles.record
@@ -166,13 +169,13 @@ def _results(
 
 
 def _correct(runs: list[dict[str, Any]]) -> None:
-    """Add `p_corrected` to the membership runs with test results, study by study."""
-    studies: dict[str, list[dict[str, Any]]] = {}
+    """Add `p_corrected` to the runs with test results, study by study."""
+    studies: dict[tuple[Any, str], list[dict[str, Any]]] = {}
     for run in runs:
-        if run["task"] == "membership" and run["set"] == "test" and run["p"] is not None:
-            studies.setdefault(run["study"], []).append(run)
-    for members in studies.values():
-        corrected = corrected_p([run["folder"] for run in members])
+        if run["set"] == "test" and run["p"] is not None:
+            studies.setdefault((run["task"], run["study"]), []).append(run)
+    for (task, _), members in studies.items():
+        corrected = corrected_p([run["folder"] for run in members], task)
         for run in members:
             if run["folder"] in corrected:
                 run["p_corrected"] = max(corrected[run["folder"]], run["p"])

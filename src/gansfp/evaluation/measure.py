@@ -19,6 +19,7 @@ from gansfp.evaluation.metrics import (
     encode,
 )
 from gansfp.evaluation.permutation import PERMUTATIONS, attribution_chance, membership_chance
+from gansfp.evaluation.prevalence import predictive_values
 from gansfp.evaluation.result import Measurement, plain
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def measure_membership(
     Intervals: kappa as `kappa_interval`, proportions Wilson, AUROC DeLong, the rest bootstrap; with
     groups AUROC clustered DeLong and the rest group bootstrap.
 
+    Without groups there are predictive values too, `ppv_at_50`, `ppv_at_10` and `ppv_at_1`: the
+    share of used images among those called used, were 50, 10 or 1 % of the candidates used. Their
+    interval takes images for independent; with groups the measurement of the patients has them.
+
     Args:
         truth: 1 = used, 0 = not used; shape (n,).
         decision: The same coding, shape (n,).
@@ -55,6 +60,7 @@ def measure_membership(
     metrics["auroc"] = delong(truth, score, groups)
     if groups is None:
         metrics |= _closed_form(counts) | {"kappa": kappa_interval(truth, decision)}
+        metrics |= _predictive(counts)
     chance = membership_chance(truth, decision, score, groups, permutations, seed)
     return _measurement(len(truth), metrics, chance, dict(counts))
 
@@ -131,6 +137,14 @@ def _closed_form(counts: dict[str, int]) -> dict[str, Interval]:
         "precision": wilson(tp, tp + fp),
         "recall": wilson(tp, tp + fn),
         "specificity": wilson(tn, tn + fp),
+    }
+
+
+def _predictive(counts: dict[str, int]) -> dict[str, Interval]:
+    if not counts["tp"] + counts["fn"] or not counts["fp"] + counts["tn"]:
+        return {}
+    return {
+        f"ppv_at_{100 * share:.0f}": value for share, value in predictive_values(counts).items()
     }
 
 

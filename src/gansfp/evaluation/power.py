@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 TARGET = 0.80
+MOST_IMAGES = 2000
+"""Largest test set that `images_needed` looks at: the exact tables grow with its square."""
 
 
 def kappa_power(kappa: float, used: int, unused: int, alpha: float = ALPHA) -> float:
@@ -85,6 +87,39 @@ def smallest_auroc(
 ) -> float | None:
     """Smallest area under the ROC curve that is seen with probability `power`; None: none is."""
     return _smallest(lambda area: auroc_power(area, used, unused, alpha), 0.5, power)
+
+
+def images_needed(
+    kappa: float, share: float = 0.5, power: float = TARGET, alpha: float = ALPHA
+) -> int | None:
+    """Count the images from which on an effect is seen with probability `power`.
+
+    The test is exact, so that its power rises in steps; this is a number that reaches it, found by
+    bisection, and a few images fewer may do as well.
+
+    Args:
+        kappa: True kappa, above 0.
+        share: Of the images, used ones, between 0 and 1.
+        power: Wanted.
+        alpha: Level of the test.
+
+    Returns:
+        At least one image of each kind; None where 2,000 images do not do.
+    """
+
+    def reaches(images: int) -> bool:
+        used = min(max(round(share * images), 1), images - 1)
+        return kappa_power(kappa, used, images - used, alpha) >= power
+
+    if not reaches(MOST_IMAGES):
+        return None
+    low, high = 1, 2
+    while not reaches(high):
+        low, high = high, min(2 * high, MOST_IMAGES)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
 
 
 def _smallest(power_of: Callable[[float], float], chance: float, target: float) -> float | None:

@@ -72,6 +72,8 @@ class Result(TypedDict):
         threshold: The cut of the decision rule; None where it has none.
         orientation: The sentence that says how the sign of the score was fixed.
         note: What else a reader must know; may be empty.
+        strata: Membership: the test images in strata of `local density` and of the columns of
+            `evaluator.strata` (`gansfp.evaluation.strata`).
         seed: Seed of resamples, permutations and splits.
     """
 
@@ -88,6 +90,7 @@ class Result(TypedDict):
     threshold: float | None
     orientation: str
     note: str
+    strata: NotRequired[dict[str, list[Any]]]
     seed: int
 
 

@@ -17,6 +17,7 @@ Denoiser = Literal["gaussian", "median", "wavelet", "nlm"]
 _GAUSSIAN_SIGMA = 1.0
 _MEDIAN_SIDE = 3
 _BLOCK = 256
+_MIDDLE, _GAIN = 128, 4
 
 
 def residuals(images: NDArray[np.uint8], denoiser: Denoiser = "gaussian") -> NDArray[np.float32]:
@@ -42,6 +43,27 @@ def residuals(images: NDArray[np.uint8], denoiser: Denoiser = "gaussian") -> NDA
     for start in range(0, len(images), _BLOCK):
         grey = images[start : start + _BLOCK].astype(np.float64) / 255
         result[start : start + _BLOCK] = grey - _denoised(grey, denoiser)
+    return result
+
+
+def residual_images(images: NDArray[np.uint8], denoiser: Denoiser) -> NDArray[np.uint8]:
+    """Turn images into their residuals, as images: for methods that read nothing else.
+
+    A fixed map, the same for every image: no residual is grey value 128, and a residual r of the
+    grey range is 128 + 4 * 255 * r, cut at 0 and 255 (beyond an eighth of the range).
+
+    Args:
+        images: uint8, shape (N, H, W).
+        denoiser: See `residuals`.
+
+    Returns:
+        uint8, shape (N, H, W).
+    """
+    result = np.empty(images.shape, np.uint8)
+    for start in range(0, len(images), _BLOCK):
+        found = residuals(np.asarray(images[start : start + _BLOCK]), denoiser)
+        grey = _MIDDLE + _GAIN * 255 * found
+        result[start : start + _BLOCK] = np.rint(grey).clip(0, 255).astype(np.uint8)
     return result
 
 

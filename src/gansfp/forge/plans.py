@@ -76,6 +76,11 @@ class Deck:
             dealt.append(self._hands.pop(0))
         return _join(dealt)[:count] if dealt else _join([])
 
+    def whole(self, groups: int) -> Rows:
+        """Deal so many whole groups, or all where fewer are left."""
+        dealt, self._hands = self._hands[:groups], self._hands[groups:]
+        return _join(dealt)
+
     def rest(self) -> Rows:
         """Deal all that is left."""
         dealt, self._hands = self._hands, []

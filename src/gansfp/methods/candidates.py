@@ -152,10 +152,8 @@ class CandidateEstimator(Estimator):
         return method
 
     def encode(self, benchmark: Benchmark, rows: Rows) -> NDArray[np.float32]:
-        """Encode images block by block, so that a contest's images are not copied as a whole."""
-        starts = range(0, max(len(rows), 1), _ENCODED)
-        parts = [benchmark.images(rows[start : start + _ENCODED]) for start in starts]
-        return np.concatenate([self.representation.encode(part) for part in parts])
+        """Encode images; see `encoded`."""
+        return encoded(self.representation, benchmark, rows)
 
     def _all_scores(self, data: BenchmarkDataModule) -> tuple[Rows, Scores]:
         if self._scored is None or self._scored[0] is not data.benchmark:
@@ -163,6 +161,19 @@ class CandidateEstimator(Estimator):
             scores = self.score_candidates(candidates)
             self._scored = (data.benchmark, candidates.rows, scores)
         return self._scored[1], self._scored[2]
+
+
+def encoded(
+    representation: Representation, benchmark: Benchmark, rows: Rows
+) -> NDArray[np.float32]:
+    """Encode images block by block, so that a contest's images are not copied as a whole."""
+    first = representation.encode(benchmark.images(rows[:_ENCODED]))
+    found = np.empty((len(rows), first.shape[1]), first.dtype)
+    found[: len(first)] = first
+    for start in range(_ENCODED, len(rows), _ENCODED):
+        part = slice(start, start + _ENCODED)
+        found[part] = representation.encode(benchmark.images(rows[part]))
+    return found
 
 
 def check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:

@@ -35,7 +35,7 @@ def run_details(entry: Entry) -> Details:
         *charts.curve_figures(entry.folders[0]),
     ]
     parts.append(Columns([part for part in drawn if part is not None]))
-    tables = [_metrics(entry), _controls(entry)]
+    tables = [_metrics(entry), _controls(entry), *_strata(entry)]
     parts += [table for table in tables if table is not None]
     parts += _reproduction(entry)
     study, seeds = entry.row["study"], int(entry.row["seeds"])
@@ -124,6 +124,32 @@ def _controls(entry: Entry) -> Table | None:
     ]  # fmt: skip
     columns = [Column("Control"), Column("Outcome", True), Column("Chance", True), Column("So")]
     return Table("Controls: what must come out at chance", columns, rows)
+
+
+def _strata(entry: Entry) -> list[Table]:
+    """One table for each thing that the test images of the first seed are ordered by."""
+    columns = [Column(name, True) for name in ("From", "To", "Images", "Used", "AUROC")]
+    note = "95 % intervals, one stratum each: the most extreme of several is so by chance."
+    return [
+        Table(
+            f"In strata of {name}",
+            columns,
+            [
+                Row([
+                    cell(one["low"], ".3g"), cell(one["high"], ".3g"), Cell(str(one["n"])),
+                    Cell(str(one["used"])), _area(one["auroc"]),
+                ])
+                for one in strata
+            ],
+            note=note,
+        )
+        for name, strata in (entry.result.get("strata") or {}).items()
+        if strata
+    ]  # fmt: skip
+
+
+def _area(area: Any) -> Cell:
+    return Cell("") if not area else interval_cell(area[0], area[1], area[2], (0.0, 1.0), 0.5)
 
 
 def _reproduction(entry: Entry) -> list[Part]:

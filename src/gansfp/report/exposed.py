@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 PAIRS = 6
 PATIENTS = 200
 PATIENTS_SHOWN = 10
-_OF_BENCHMARK = ("root", "train_dir", "test_dir", "groups", "resize", "bits16", "cache_dir")
+_OF_BENCHMARK = ("root", "train_dir", "test_dir", "groups", "resize", "bits16", "cache_dir",
+                 "generated_from")  # fmt: skip
 
 
 def exposed(study: Study, entry: Entry, pairs: int = PAIRS) -> list[Part]:

@@ -18,6 +18,7 @@ from gansfp.data.draws import derive
 from gansfp.data.membership import MembershipDataModule
 from gansfp.data.pairs import ClassPairs, Images
 from gansfp.errors import UserError
+from gansfp.features.residuals import residual_images
 
 
 @pytest.fixture
@@ -195,3 +196,22 @@ def test_prediction_batches_shrink_with_the_images(membership_data, monkeypatch)
         strategy = SimpleNamespace(root_device=torch.device(device))
         data.trainer = SimpleNamespace(strategy=strategy, global_rank=0, world_size=1)
         assert len(next(iter(data.predict_dataloader()))["row"]) == first
+
+
+def test_one_role_alone_is_fitted_on(attribution_data) -> None:
+    both = attribution_data(fold=0)
+    for role in ("real", "generated"):
+        data = attribution_data(fold=0, fit_role=role)
+        kept = np.intersect1d(both.fit_rows, both.benchmark.rows("train", role))
+        assert data.fit_rows.tolist() == kept.tolist()
+        assert data.holdout_rows.tolist() == both.holdout_rows.tolist()
+    with pytest.raises(UserError, match="fit_role=reel"):
+        _ = attribution_data(fit_role="reel").fit_rows
+
+
+def test_every_image_becomes_its_residual(attribution_data) -> None:
+    plain, data = attribution_data(), attribution_data(residual="gaussian")
+    rows = np.arange(len(plain.benchmark))
+    wanted = residual_images(plain.benchmark.images(rows), "gaussian")
+    np.testing.assert_array_equal(data.benchmark.images(rows), wanted)
+    assert plain.benchmark.index.frame.equals(data.benchmark.index.frame)

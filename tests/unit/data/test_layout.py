@@ -34,6 +34,22 @@ def test_membership_roles_and_order(membership_root: Path) -> None:
     assert layout.problems == ()
 
 
+def test_synthetic_images_of_another_benchmark_stand_in(
+    tmp_path: Path, membership_root: Path, attribution_root: Path
+) -> None:
+    for split, role in (("train", "generated"), ("test", "generated"), ("train", "real_used")):
+        save(tmp_path / split / role / "other.png", noise(0))
+    layout = read_layout("membership", membership_root, generated_from=tmp_path)
+    own = read_layout("membership", membership_root)
+    made = [file.path for file in layout.files if file.role == "generated"]
+    assert made == [tmp_path / split / "generated" / "other.png" for split in ("train", "test")]
+    assert [f for f in layout.files if f.role != "generated"] == [
+        f for f in own.files if f.role != "generated"
+    ]
+    with pytest.raises(UserError, match=r"data.generated_from: is for task=membership"):
+        read_layout("attribution", attribution_root, generated_from=tmp_path)
+
+
 def test_attribution_classes(attribution_root: Path) -> None:
     layout = read_layout("attribution", attribution_root)
     assert layout.classes == ("t1", "t2", "t10")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from toy import write_toy_attribution
+from toy import AttributionCounts, write_toy_attribution
 
 from gansfp import cli
 from gansfp.commands import train
@@ -202,6 +202,28 @@ def test_finished_runs_can_vote(gansfp, in_folder: Path, toy: Path) -> None:
     (run,) = (in_folder / "runs" / "default").glob("*")
     record = json.loads((run / "model" / "ensemble.json").read_text())
     assert len(record["rounds"][0]["voters"]) == 2
+
+
+def test_other_images_are_predicted_by_the_members(
+    gansfp, in_folder: Path, toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gansfp(*VOTE)
+    run = the_run(in_folder, "vote")
+    others = in_folder / "others"
+    write_toy_attribution(others, counts=AttributionCounts(real=8, train=8, test=12), seed=5)
+
+    def predict(folder: Path, output: str) -> pd.DataFrame:
+        argv = ["gansfp", "predict", str(folder), f"data.root={toy}"]
+        argv += [f"data.test_dir={others / 'test'}", f"output={output}"]
+        monkeypatch.setattr(sys, "argv", argv)
+        cli.main()
+        return read_table(in_folder / output / "test.parquet")
+
+    (first,) = json.loads((run / "model" / "ensemble.json").read_text())["rounds"]
+    tables = [predict(Path(v["run"]), f"m{n}") for n, v in enumerate(first["voters"])]
+    found = predict(run, "out")
+    assert len(found) == 60
+    np.testing.assert_allclose(found[[c for c in found if c.startswith("p_")]], vote(tables))
 
 
 def test_variants_that_only_vote_are_not_in_the_leaderboard(gansfp, in_folder: Path) -> None:

@@ -71,6 +71,9 @@ def test_membership_result_is_plain_json_with_the_right_numbers(tmp_path):
     result = _quick().evaluate(table, benchmark, threshold=0.0, orientation="by theory")
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     expected = membership_metrics(truth, table["decision"], score)
+    tpr, fpr = expected["recall"], 1 - expected["specificity"]
+    for share in (0.5, 0.1, 0.01):
+        expected[f"ppv_at_{100 * share:.0f}"] = share * tpr / (share * tpr + (1 - share) * fpr)
     for name, (value, low, high) in result["test"]["metrics"].items():
         assert value == pytest.approx(expected[name])
         assert low <= value <= high
@@ -78,6 +81,9 @@ def test_membership_result_is_plain_json_with_the_right_numbers(tmp_path):
     assert result["unit"] == "image"
     assert result["patients"] is None
     assert result["valid"] is True
+    density = result["strata"]["local density"]
+    assert sum(stratum["n"] for stratum in density) == result["test"]["n"]
+    assert len(density) == result["test"]["n"] // 20
     assert result == _quick().evaluate(table, benchmark, threshold=0.0, orientation="by theory")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from gansfp.evaluation.family import corrected_p
 from gansfp.evaluation.leaderboard import leaderboard, render
-from gansfp.evaluation.multiplicity import kappa_max_t
+from gansfp.evaluation.metrics import encode
+from gansfp.evaluation.multiplicity import accuracy_max_t, kappa_max_t
 from gansfp.tables import write_table
 
 N = 60
@@ -73,6 +74,48 @@ def test_the_leaderboard_has_the_column_and_the_largest_over_seeds(tmp_path, ben
     table = render(frame.reset_index())
     assert "p max-T" in [column.header for column in table.columns]
     assert "max-T" in table.caption
+
+
+def _attribution_run(root, experiment, decision, data, classes, study="study"):
+    folder = _run(root, experiment, decision, data, study=study)
+    table = pd.DataFrame({"sample_id": NAMES, "group": NAMES, "decision": decision})
+    for name in classes:
+        table[f"p_{name}"] = (table["decision"] == name).astype(float)
+    write_table(table, folder / "predictions" / "test.parquet")
+    run = {"task": "attribution", "experiment": experiment, "seed": 0, "study": study}
+    (folder / "run.json").write_text(json.dumps(run))
+    test = {"metrics": {"accuracy": [0.4, 0.3, 0.5]}, "chance": {"accuracy": 0.001}}
+    result = {"test": test, "valid": True, "invalid_reason": None, "transductive": False}
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
+
+
+def test_attribution_runs_are_corrected_by_their_accuracy(tmp_path, benchmark):
+    data, _ = benchmark
+    rng = np.random.default_rng(3)
+    classes = ("t1", "t2", "t3")
+    truth = np.array(classes, dtype=object)[rng.permutation(np.arange(N) % 3)]
+    lines = [f"{name.rsplit('/')[-1]},{label}" for name, label in zip(NAMES, truth, strict=True)]
+    (data / "Test set" / "labels.csv").write_text("\n".join(lines))
+    guesses = rng.choice(np.array(classes, dtype=object), (3, N))
+    decisions = [np.where(rng.random(N) < 0.1 * k, truth, row) for k, row in enumerate(guesses)]
+    folders = [
+        _attribution_run(tmp_path, f"a{k}", row, data, classes) for k, row in enumerate(decisions)
+    ]
+    order = np.argsort(NAMES)
+    expected = accuracy_max_t(
+        encode(truth[order], classes),
+        np.stack([encode(row[order], classes) for row in decisions]),
+        3,
+    ).adjusted
+    found = corrected_p(folders, "attribution")
+    assert found == pytest.approx(dict(zip(folders, expected, strict=True)))
+    frame = leaderboard(tmp_path / "runs").set_index("experiment")
+    assert frame.loc["a2", "p_corrected"] == pytest.approx(max(expected[2], 0.001))
+    table = render(frame.reset_index(), "attribution")
+    assert "p max-T" in [column.header for column in table.columns]
+    stranger = _attribution_run(tmp_path, "b", np.full(N, "t9"), data, classes)
+    assert corrected_p([*folders, stranger], "attribution") == {}
 
 
 def test_what_can_not_be_corrected_is_left_out(tmp_path, benchmark):

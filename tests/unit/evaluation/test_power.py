@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import fisher_exact, mannwhitneyu, norm
-from statsmodels.stats.proportion import confint_proportions_2indep
+from statsmodels.stats.power import NormalIndPower
+from statsmodels.stats.proportion import confint_proportions_2indep, proportion_effectsize
 
+from gansfp.errors import UserError
 from gansfp.evaluation.permutation import membership_chance
 from gansfp.evaluation.power import (
     auroc_power,
     hanley_mcneil,
+    images_needed,
     kappa_power,
     kappa_table_p,
     smallest_auroc,
@@ -126,3 +129,39 @@ def test_predictive_values_cover_in_simulation():
         for one in predictive_values({"tp": a, "fn": 40 - a, "fp": b, "tn": 60 - b}, [0.1]).values()
     ]
     assert 0.925 <= np.mean(covered) <= 0.98
+
+
+def test_images_needed_reach_the_power():
+    images = images_needed(0.3)
+    assert kappa_power(0.3, images // 2, images - images // 2) >= 0.8
+    # The two-sided z-test of two proportions takes about as many.
+    assert images == pytest.approx(zt_ind_images(0.3), rel=0.15)
+    assert images_needed(0.3, power=0.9) > images
+    assert images_needed(0.3, alpha=0.05 / 20) > images
+    assert images_needed(0.01) is None
+
+
+def zt_ind_images(kappa):
+    effect = proportion_effectsize((1 + kappa) / 2, (1 - kappa) / 2)
+    return 2 * NormalIndPower().solve_power(effect, power=0.8, alpha=0.05)
+
+
+def test_the_command_says_what_a_test_set_can_see(capsys):
+    from omegaconf import OmegaConf
+
+    from gansfp.commands import power
+
+    config = {"used": 50, "unused": 50, "kappa": 0.25, "power": 0.8, "alpha": 0.05, "tests": 1}
+    power.run(OmegaConf.create(config))
+    said = capsys.readouterr().out
+    assert f"kappa 0.25 is seen with probability {kappa_power(0.25, 50, 50):.2f}" in said
+    assert f"{images_needed(0.25)} images" in said
+    assert f"smallest kappa that is seen with probability 0.8: {smallest_kappa(50, 50):.3f}" in said
+    assert f"AUROC that is seen with probability 0.8: {smallest_auroc(50, 50):.3f}" in said
+    power.run(OmegaConf.create({**config, "tests": 20, "kappa": 0.02}))
+    corrected = capsys.readouterr().out
+    assert f"{smallest_kappa(50, 50, alpha=0.05 / 20):.3f}" in corrected
+    assert "more than 2000 images" in corrected
+    for key, value in (("used", 0), ("kappa", 1.2), ("tests", 0)):
+        with pytest.raises(UserError, match=f"{key}={value}"):
+            power.run(OmegaConf.create({**config, key: value}))

@@ -12,7 +12,7 @@ from gansfp.errors import UserError
 from gansfp.features.backbones import BackboneSpec, at_stage
 from gansfp.features.handcrafted.spectrum import radial_spectra
 from gansfp.features.representations import Features, RadialSpectrum, Residuals, from_spec
-from gansfp.features.residuals import residuals
+from gansfp.features.residuals import residual_images, residuals
 
 
 @pytest.fixture
@@ -113,3 +113,11 @@ def test_stages_are_averaged_maps() -> None:
     assert len(identities) == 1 + len(maps)
     with pytest.raises(UserError, match=r"stage=9: test_resnet has stages 0 to"):
         at_stage(whole, 9)
+
+
+def test_residuals_as_images_are_a_fixed_map(images: np.ndarray) -> None:
+    found = residual_images(images, "median")
+    wanted = np.clip(np.rint(128 + 1020 * residuals(images, "median").astype(np.float64)), 0, 255)
+    assert np.abs(found.astype(int) - wanted).max() <= 1  # float32 halves
+    np.testing.assert_array_equal(residual_images(images[2:3], "median"), found[2:3])
+    assert (residual_images(np.full((1, 8, 8), 9, np.uint8), "gaussian") == 128).all()

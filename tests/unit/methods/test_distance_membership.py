@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from scipy.stats import kstest
 from sklearn.metrics import roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor
 from toy_regimes import Toy, draw
@@ -58,6 +59,41 @@ def test_ratios_and_difference_are_brute_force(arrays: dict[str, np.ndarray]) ->
         ("pool_ratio", np.log(among_real(arrays, np.ones(30, bool))[:, 4]) - np.log(near)),
     ):
         np.testing.assert_allclose(STATISTICS[name].score(hood(arrays), 1, 5), expected)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_reference_rank_measures_everybody_against_the_same_images(
+    arrays: dict[str, np.ndarray], k: int
+) -> None:
+    arrays["keys"] = np.arange(30)
+    scores = STATISTICS["reference_rank"].score(hood(arrays), 1, k)
+    near = np.log(cdist(arrays["real"], arrays["synthetic"]).min(axis=1))
+    full, known = cdist(arrays["real"], arrays["real"]), np.flatnonzero(arrays["outsider"])
+
+    def ratio(one: int, others: set[int]) -> float:
+        return float(np.log(np.sort(full[one, sorted(others - {one})])[k - 1]) - near[one])
+
+    for x in range(30):
+        everybody = {x, *known.tolist()}
+        theirs = [ratio(int(z), everybody) for z in known if z != x]
+        assert scores[x] == pytest.approx(np.mean(ratio(x, everybody) > np.array(theirs)))
+
+
+@pytest.mark.parametrize("known", [50, 100])
+def test_reference_rank_of_images_not_used_is_uniform(known: int) -> None:
+    """Over draws of everything; the ratio itself, of known images against one fewer, is not."""
+    ranks = []
+    for seed in range(60):
+        rng = np.random.default_rng([known, seed])
+        real = rng.standard_t(3, (known + 5, 4)) * rng.gamma(1, 1, (known + 5, 1))
+        outsider = np.arange(len(real)) < known
+        keyed = Keyed(real, np.arange(len(real)))
+        around = Neighbourhood(keyed, rng.normal(size=(300, 4)), outsider, outsider)
+        found = STATISTICS["reference_rank"].score(around, 1, 5)[known:]
+        p = (1 + known * (1 - found)) / (known + 1)
+        ranks.append(p[0])  # one of each draw: others share its images
+    assert kstest(ranks, "uniform").pvalue > 0.01
+    assert np.mean(np.array(ranks) <= 0.1) <= 0.1 + 3 * np.sqrt(0.09 / 60)
 
 
 def test_lof_is_brute_force_and_ranks_like_scikit_learn(arrays: dict[str, np.ndarray]) -> None:
@@ -174,7 +210,7 @@ def test_the_readme_of_the_recipes_names_every_attack_of_these_methods() -> None
     text = (folder / "README.md").read_text(encoding="utf-8")
     for path in (folder / "beyond").glob("*.yaml"):
         recipe = path.read_text(encoding="utf-8")
-        ours = re.search(r"/method: (distance|density|patches|stack)\n", recipe)
+        ours = re.search(r"/method: (distance|density|patches|copies|stack)\n", recipe)
         if ours and "/task: membership" in recipe:
             assert f"`{path.stem}`" in text, path.stem
 
@@ -189,6 +225,7 @@ def auc(toy: Toy, statistic: str, **options: int) -> float:
         ("kde", "pool_ratio", {"k_scale": 5}, 0.95),
         ("kde", "reference_ratio", {"k_scale": 5}, 0.935),
         ("kde", "reference_difference", {}, 0.87),
+        ("kde", "reference_rank", {"k_scale": 5}, 0.935),
         ("kde", "lof", {}, 0.925),
         ("kde", "lof", {"k": 20}, 0.83),
         ("kde", "vote_margin", {"k": 5}, 0.95),

@@ -163,3 +163,13 @@ def test_what_it_cannot_do(membership, attribution) -> None:
         FingerprintEstimator("bm3d")
     with pytest.raises(UserError, match=r"class t1 has 8 generated images.*needs 9"):
         FingerprintEstimator(folds=9).fit(attribution)
+
+
+def test_fingerprints_of_real_images_know_anatomy_and_no_generator(datamodule) -> None:
+    anatomy = planted(datamodule, 0.0, anatomy=True)
+    assert accuracy(FingerprintEstimator(reference="real").fit(anatomy), anatomy) > 0.5
+    hand = planted(datamodule, 0.2)
+    found = accuracy(FingerprintEstimator(reference="real").fit(hand), hand)
+    assert found == pytest.approx(0.25, abs=0.05)
+    with pytest.raises(UserError, match="subtract_real"):
+        FingerprintEstimator(reference="real", subtract_real=True)

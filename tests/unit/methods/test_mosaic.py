@@ -111,3 +111,11 @@ def test_impossible_options_are_refused(options: dict[str, Any], said: str) -> N
 def test_membership_is_refused(membership) -> None:
     with pytest.raises(UserError, match="task=attribution"):
         MosaicEstimator().fit(membership)
+
+
+def test_fitted_on_real_images_alone_it_knows_the_synthetic_ones(cut_up) -> None:
+    data = cut_up(fit_role="real")
+    assert len(data.generated_rows) == 0
+    assert accuracy(MosaicEstimator(**SMALL).fit(data), data) > 0.9
+    with pytest.raises(UserError, match="0 generated images"):
+        MosaicEstimator(**SMALL, references="both").fit(data)

@@ -80,7 +80,7 @@ def test_finds_local_copies_that_whole_images_hide(
     whole = -nearest(candidates.reshape(80, -1), synthetic.reshape(120, -1), 1)[0][:, 0]
     real = np.concatenate([candidates, outsiders])
     kept = np.arange(len(real)) >= 80
-    scores = PatchEstimator(shift=2).score_images(real, synthetic, kept, np.arange(len(real)))
+    scores = PatchEstimator(shift=2).score_images(real, [synthetic], kept, np.arange(len(real)))
     found = roc_auc_score(truth, scores[:80])
     assert found > roc_auc_score(truth, whole) + 0.15
     assert found > 0.85
@@ -92,10 +92,19 @@ def test_finds_shifted_copies() -> None:
     real = np.concatenate([members, others])
     truth = np.arange(60) < 30
     copy = PatchEstimator(window=1.0, grid=1, shift=4, statistic="difference", k_scale=3)
-    scores = copy.score_images(real, moved, np.arange(90) >= 60, np.arange(90))[:60]
+    scores = copy.score_images(real, [moved], np.arange(90) >= 60, np.arange(90))[:60]
     assert roc_auc_score(truth, scores) == 1.0
     whole = -nearest(real[:60].reshape(60, -1), moved.reshape(30, -1), 1)[0][:, 0]
     assert roc_auc_score(truth, whole) < 0.7
+
+
+def test_blocks_change_no_score() -> None:
+    real, synthetic = textures(12, 16, 1), textures(20, 16, 2)
+    method = PatchEstimator(window=0.5, grid=2, shift=1)
+    kept, keys = np.ones(12, dtype=bool), np.arange(12) // 2
+    whole = method.score_images(real, [synthetic], kept, keys)
+    blocks = (synthetic[start : start + 7] for start in range(0, 20, 7))
+    np.testing.assert_array_equal(method.score_images(real, blocks, kept, keys), whole)
 
 
 def test_scores_are_means_of_the_best_windows(membership: Data, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ NEAREST = (
     "earlier/2023_vcmi_ssim_max",
     "earlier/2023_vcmi_ssim_mean_sd",
     "earlier/2023_vcmi_ssim_retrieval",
+    "beyond/copy_ssim",
 )
 OTHERS = (
     "table2/1359_mean",

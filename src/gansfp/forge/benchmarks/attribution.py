@@ -12,6 +12,7 @@ import numpy as np
 from gansfp.data.layout import natural_key, plain_name
 from gansfp.errors import UserError
 from gansfp.forge.benchmarks.base import BenchmarkFiles, ForgedBenchmark, rng_for
+from gansfp.forge.benchmarks.mixing import homes, mix
 from gansfp.forge.plans import Deck, GeneratorPlan
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class AttributionBenchmark(ForgedBenchmark):
         subsets: Number of patient-disjoint subsets, t1, t2, ...; without `by` alone.
         by: A covariate of the source whose values are the subsets and the class labels; patients
             with images of several values are in several subsets (the card counts them).
+        purity: With `by`, the share of a subset's patients that are of its own value; below 1 the
+            others come from all other values alike and no patient is in two subsets (`mix`).
         equal: Cut all subsets to the size of the smallest.
         generators: Of each subset, trained on the same images from other seeds.
         generated_train: Synthetic images a subset for training.
@@ -47,6 +50,7 @@ class AttributionBenchmark(ForgedBenchmark):
         self,
         subsets: int = 5,
         by: str | None = None,
+        purity: float = 1.0,
         equal: bool = False,
         generators: int = 1,
         generated_train: int = 300,
@@ -59,7 +63,9 @@ class AttributionBenchmark(ForgedBenchmark):
             )
         if not 1 <= generators <= len(ascii_uppercase):
             raise UserError(f"benchmark.generators={generators}: must be 1 to 26 a subset")
-        self.subsets, self.by, self.equal = subsets, by, equal
+        if by is None and purity != 1:
+            raise UserError(f"benchmark.purity={purity}: needs benchmark.by, or 1")
+        self.subsets, self.by, self.purity, self.equal = subsets, by, purity, equal
         self.letters = ascii_uppercase[:generators]
         self.generated_train, self.generated_test = generated_train, generated_test
         self.palette = palette
@@ -79,6 +85,8 @@ class AttributionBenchmark(ForgedBenchmark):
         """Find the images of each subset, by class label."""
         groups = np.array(source.groups)
         hands = self._random(groups, seed) if self.by is None else self._by_value(source, self.by)
+        if self.purity != 1:
+            hands = mix(groups, hands, self.purity, seed)
         if self.equal:
             smallest = min(map(len, hands.values()))
             hands = {
@@ -107,6 +115,7 @@ class AttributionBenchmark(ForgedBenchmark):
             "sets": {label: len(rows) for label, rows in dealt.items()},
             "tests": [_test_folder(letter) for letter in self.letters],
             "patients_shared": _shared(source, list(dealt.values())),
+            **self._mixture(source, dealt),
             "real": files.origin,
         }
 
@@ -124,6 +133,18 @@ class AttributionBenchmark(ForgedBenchmark):
         folder, stem = _test_folder(letter), f"generated_unknown{last}"
         names = files.images(f"{folder}/generated_unknown", stem, tests[order])
         files.labels(folder, zip(names, truth[order].tolist(), strict=True))
+
+    def _mixture(self, source: RealImages, dealt: dict[str, Rows]) -> dict[str, Any]:
+        """Count the patients of each value in each subset, for the card."""
+        if self.by is None:
+            return {}
+        groups = np.array(source.groups)
+        of = homes(groups, self._by_value(source, self.by))
+        counts = {
+            label: dict(Counter(of[group] for group in np.unique(groups[rows]).tolist()))
+            for label, rows in dealt.items()
+        }
+        return {"purity": self.purity, "patients_by_value": counts}
 
     def _name(self, label: str, letter: str) -> str:
         return label if len(self.letters) == 1 else f"{label}_{letter}"

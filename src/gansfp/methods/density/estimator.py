@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from gansfp.methods.crossfit import cross_fitted
 from gansfp.methods.density import statistics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -90,7 +90,7 @@ class DensityEstimator(CandidateEstimator):
             Shape (n,).
         """
         wanted = self._components(int(outsider.sum()))
-        x, s = _reduced(real, synthetic, wanted)
+        (x,), s = reduced((real,), synthetic, wanted)
 
         def fit(seen: NDArray[np.int64]) -> Callable[[NDArray[np.int64]], Scores]:
             if self.statistic in ("domias", "gen_lra") and len(seen) <= x.shape[1]:
@@ -117,8 +117,19 @@ class DensityEstimator(CandidateEstimator):
         return statistics.discriminator(queries, synthetic, others, self.statistic, self.seed)
 
 
-def _reduced(real: Array, synthetic: Array, components: int) -> tuple[Array, Array]:
-    """Project on the principal components of the synthetic images."""
+def reduced(
+    others: Sequence[NDArray[Any]], synthetic: NDArray[Any], components: int
+) -> tuple[list[Array], Array]:
+    """Project on the principal components of the synthetic images.
+
+    Args:
+        others: Sets of vectors, each of shape (n, D).
+        synthetic: Shape (m, D).
+        components: At most so many.
+
+    Returns:
+        The others, and the synthetic images, projected.
+    """
     from sklearn.decomposition import PCA
 
     most = min(components, synthetic.shape[1], len(synthetic) - 1)
@@ -126,4 +137,4 @@ def _reduced(real: Array, synthetic: Array, components: int) -> tuple[Array, Arr
         most, svd_solver="full" if synthetic.shape[1] <= _FEW else "randomized", random_state=0
     )
     pca.fit(synthetic)
-    return pca.transform(real), pca.transform(synthetic)
+    return [pca.transform(side) for side in others], pca.transform(synthetic)

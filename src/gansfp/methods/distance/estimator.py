@@ -170,22 +170,9 @@ class DistanceEstimator(Estimator):
         Returns:
             The candidates' rows, ascending, and what the statistic may ask about them.
         """
-        benchmark, asked = data.benchmark, STATISTICS[self.statistic]
-        found = Candidates.of(data)
-        k = self.k
-        if self.statistic == "dpi":
-            m = len(found.synthetic)
-            k = dpi_neighbours(m, m, int(found.outsider.sum()), k)
-        hood = Neighbourhood(
-            Keyed(self._encode(benchmark, found.rows), found.keys),
-            self._encode(benchmark, found.synthetic),
-            labelled=found.labelled,
-            outsider=found.outsider,
-            k=k,
-            transductive=self.pool == "all",
-            both_ways=asked.both_ways,
-            radius=self.radius if asked.radius else None,
-        )
+        benchmark, found = data.benchmark, Candidates.of(data)
+        real, synthetic = (self._encode(benchmark, rows) for rows in (found.rows, found.synthetic))
+        hood = lay_out(found, real, synthetic, self.statistic, self.k, self.pool, self.radius)
         return found.rows, hood
 
     def _all_scores(self, data: BenchmarkDataModule) -> tuple[Rows, NDArray[np.float64]]:
@@ -250,6 +237,42 @@ class DistanceEstimator(Estimator):
         return (
             vectors if vectors is not None else self.representation.encode(benchmark.images(rows))
         )
+
+
+def lay_out(
+    found: Candidates,
+    real: Vectors,
+    synthetic: Vectors,
+    statistic: Statistic,
+    k: int,
+    pool: Pool,
+    radius: Radius = "median",
+) -> Neighbourhood:
+    """Set up the distances that a statistic asks for.
+
+    Args:
+        found: Candidates and synthetic images.
+        real: Vectors of the candidates, shape (n, D).
+        synthetic: Of the synthetic images, shape (m, D).
+        statistic: Which one will be asked for.
+        k: Its neighbours among synthetic images.
+        pool: See `DistanceEstimator`.
+        radius: Likewise.
+    """
+    asked = STATISTICS[statistic]
+    if statistic == "dpi":
+        m = len(synthetic)
+        k = dpi_neighbours(m, m, int(found.outsider.sum()), k)
+    return Neighbourhood(
+        Keyed(real, found.keys),
+        synthetic,
+        labelled=found.labelled,
+        outsider=found.outsider,
+        k=k,
+        transductive=pool == "all",
+        both_ways=asked.both_ways,
+        radius=radius if asked.radius else None,
+    )
 
 
 def _kind(benchmark: Benchmark) -> tuple[str, tuple[str, ...]]:

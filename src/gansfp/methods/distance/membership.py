@@ -29,6 +29,7 @@ Statistic = Literal[
     "pool_ratio",
     "reference_ratio",
     "reference_difference",
+    "reference_rank",
     "lof",
     "vote_margin",
     "vote_sum",
@@ -73,6 +74,28 @@ def reference_difference(hood: Neighbourhood, k: int, k_scale: int) -> Scores:
     (van Breugel et al., AISTATS 2023).
     """
     return hood.to_outsiders(k_scale) - hood.distance[:, k - 1]
+
+
+def reference_rank(hood: Neighbourhood, k: int, k_scale: int) -> Scores:
+    """Share of R whose reference ratio x exceeds, everybody measured against R and x.
+
+    Mean over z in R of 1[f(x; R) > f(z; R + x - z)], a tie counting half, with f the reference
+    ratio: RMIA's pairwise comparison (Zarifzadeh, Liu and Shokri, ICML 2024) with the images not
+    used for its population. x joins the reference of each z, so that x and R are treated alike: for
+    an image that was not used, 1 - score is full conformal inference's p-value, up to 1 / (r + 1)
+    (Vovk, Gammerman and Shafer 2005).
+    """
+    near = log_distance(hood.distance[:, k - 1])
+    apart = hood.outsider_matrix()
+    own = log_distance(hood.to_outsiders(k_scale)) - near
+    known = hood.outsider
+    upper = hood.to_outsiders(k_scale)[known]
+    lower = hood.to_outsiders(k_scale - 1)[known] if k_scale > 1 else np.zeros(int(known.sum()))
+    joined = np.where(known[:, None], upper, np.clip(apart, lower, upper))
+    theirs = log_distance(joined) - near[known]
+    others = np.isfinite(apart)
+    above = (own[:, None] > theirs) + 0.5 * (own[:, None] == theirs)
+    return np.asarray((above * others).sum(axis=1) / np.maximum(others.sum(axis=1), 1))
 
 
 def lof(hood: Neighbourhood, k: int, k_scale: int) -> Scores:
@@ -214,6 +237,7 @@ STATISTICS: dict[str, Spec] = {
     "pool_ratio": Spec(pool_ratio, pool=True),
     "reference_ratio": Spec(reference_ratio, outsiders=True),
     "reference_difference": Spec(reference_difference, outsiders=True),
+    "reference_rank": Spec(reference_rank, outsiders=True),
     "lof": Spec(lof),
     "vote_margin": Spec(vote_margin, pool=True, both_ways=True),
     "vote_sum": Spec(vote_sum, pool=True, both_ways=True),

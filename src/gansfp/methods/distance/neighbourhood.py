@@ -173,12 +173,18 @@ class Neighbourhood:
         """Distance to the k-th nearest non-member but the candidate's own, shape (n,)."""
         return self._to("outsiders", self.outsiders, k)
 
+    def outsider_matrix(self) -> Scores:
+        """Distances to all non-members in their order, infinite to its own patient: (n, r)."""
+        others = self.outsiders
+        found, order = nearest(self.candidates.vectors, others.vectors, len(others))
+        full = np.empty_like(found)
+        np.put_along_axis(full, order, found, axis=1)
+        full[others.keys == self.candidates.keys[:, None]] = np.inf
+        return full
+
     def outsider_distances(self) -> Scores:
         """Distances to all non-members, ascending, infinite to its own patient: shape (n, r)."""
-        others = self.outsiders
-        full, order = nearest(self.candidates.vectors, others.vectors, len(others))
-        full[others.keys[order] == self.candidates.keys[:, None]] = np.inf
-        return np.sort(full, axis=1)
+        return np.sort(self.outsider_matrix(), axis=1)
 
     @cached_property
     def spacing(self) -> Scores:

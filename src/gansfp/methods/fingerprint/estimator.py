@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Literal, Self, get_args
 
 import numpy as np
 
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
     Rows = NDArray[np.int64]
 
+Reference = Literal["generated", "real"]
+
 _KIND = "fingerprint"
-_OPTIONS = ("denoiser", "whiten", "subtract_real", "folds", "seed")
+_OPTIONS = ("denoiser", "whiten", "subtract_real", "reference", "folds", "seed")
 _BLOCK = 512
 
 
@@ -47,6 +49,7 @@ class FingerprintEstimator(Estimator):
         denoiser: Denoiser = "gaussian",
         whiten: bool = True,
         subtract_real: bool = False,
+        reference: Reference = "generated",
         folds: int = 5,
         seed: int = 0,
     ) -> None:
@@ -58,6 +61,8 @@ class FingerprintEstimator(Estimator):
                 and treat synthetic ones alike.
             subtract_real: Take the mean residual of a class's real images from its fingerprint:
                 anatomy that a generator shows because its subset does is no fingerprint.
+            reference: Fingerprints are those of a class's `generated` images, or, to see what its
+                `real` images alone would give, of these.
             folds: Of the correlations that the regression is fitted on.
             seed: Of these folds.
 
@@ -68,7 +73,12 @@ class FingerprintEstimator(Estimator):
         if folds < 2:
             raise UserError(f"method.folds={folds}: at least 2 are needed")
         self.denoiser: Denoiser = denoiser
+        if reference not in get_args(Reference):
+            raise UserError(f"method.reference={reference}: choose generated or real")
+        if reference == "real" and subtract_real:
+            raise UserError("method.subtract_real leaves nothing of method.reference=real")
         self.whiten, self.subtract_real = whiten, subtract_real
+        self.reference: Reference = reference
         self.folds, self.seed = folds, seed
         self.fingerprints: Array | None = None
         self._whitening: Whitening | None = None
@@ -76,7 +86,7 @@ class FingerprintEstimator(Estimator):
         self._classes: tuple[str, ...] = ()
 
     def fit(self, data: BenchmarkDataModule) -> Self:
-        """Average residuals of the synthetic training images that are not held out.
+        """Average residuals of the training images that are not held out.
 
         Raises:
             UserError: The task is another, or a class has too few images.
@@ -85,9 +95,9 @@ class FingerprintEstimator(Estimator):
         if benchmark.task != "attribution":
             raise UserError("method=fingerprint is for task=attribution")
         self._classes = tuple(benchmark.classes)
-        rows = np.intersect1d(data.fit_rows, benchmark.rows("train", "generated"))
+        rows = np.intersect1d(data.fit_rows, benchmark.rows("train", self.reference))
         targets = benchmark.targets(rows)
-        self._check_enough(targets, self.folds, "generated")
+        self._check_enough(targets, self.folds, self.reference)
         self._whitening, content = self._measure_real(data)
         fold = self._fold_numbers(targets, benchmark.groups(rows))
         sums = np.zeros((self.folds, len(self._classes), self._whitening.mean.size))

@@ -93,6 +93,8 @@ class MosaicEstimator(Estimator):
     def fit(self, data: BenchmarkDataModule) -> Self:
         """Fit the regression on synthetic training images, none compared with itself.
 
+        Where none may be fitted on (`data.fit_role=real`) all evidence weighs 1.
+
         Raises:
             UserError: The task is another, or a class has too few images.
         """
@@ -104,7 +106,9 @@ class MosaicEstimator(Estimator):
         self._known = [_References.of(data, role) for role in roles]
         rows = np.intersect1d(data.fit_rows, benchmark.rows("train", "generated"))
         if not len(rows):
-            raise UserError("method=mosaic: no synthetic training image is left to fit on")
+            kinds = len(self.inputs) * len(self._known) * len(self.sides)
+            self.model = ConditionalLogit(np.ones(kinds))
+            return self
         shuffled = np.random.default_rng([self.seed, len(rows)]).permutation(rows)
         rows = np.sort(shuffled[: self.fit_images])
         features = self._evidence(data, rows)

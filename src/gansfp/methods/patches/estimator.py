@@ -12,8 +12,11 @@ from gansfp.methods.candidates import CandidateEstimator, check_choice
 from gansfp.methods.patches.windows import corners, window_distances
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
+    from gansfp.data.benchmark import Benchmark
     from gansfp.methods.candidates import Candidates
 
     Scores = NDArray[np.float64]
@@ -25,6 +28,9 @@ Statistic = Literal["ratio", "difference"]
 FLOOR = 0.05
 """Distances are sqrt(d^2 + 0.05^2) in logarithms: below, windows agree but for noise, as windows of
 air all do."""
+
+_BLOCK_PIXELS = 1 << 26
+"""Pixels of the synthetic images that are held at a time: 256 MB."""
 
 
 class PatchEstimator(CandidateEstimator):
@@ -90,48 +96,59 @@ class PatchEstimator(CandidateEstimator):
             candidates.need_outsiders("method.against=outsiders")
             kept = candidates.outsider
         benchmark = candidates.benchmark
-        real = self._grey(self.encode(benchmark, candidates.rows), benchmark.image_size)
-        synthetic = self._grey(self.encode(benchmark, candidates.synthetic), benchmark.image_size)
+        real = self._grey(self.encode(benchmark, candidates.rows), benchmark)
+        step = max(1, _BLOCK_PIXELS // real[0].size)
+        synthetic = (
+            self._grey(
+                self.encode(benchmark, candidates.synthetic[start : start + step]), benchmark
+            )
+            for start in range(0, len(candidates.synthetic), step)
+        )
         return self.score_images(real, synthetic, kept, candidates.keys)
 
     def score_images(
-        self, real: Grey, synthetic: Grey, kept: NDArray[np.bool_], keys: NDArray[np.generic]
+        self,
+        real: Grey,
+        synthetic: Iterable[Grey],
+        kept: NDArray[np.bool_],
+        keys: NDArray[np.generic],
     ) -> Scores:
         """Score images.
 
         Args:
             real: Candidates, in [0, 1], shape (n, H, W).
-            synthetic: Shape (m, H, W).
+            synthetic: Blocks of images, (m, H, W) each; one is in memory at a time.
             kept: Which candidates tell the local scale, shape (n,).
             keys: Patient of each candidate, shape (n,).
 
         Returns:
             Shape (n,).
         """
-        height, width = real.shape[1:]
-        side = min(int(min(height, width) * self.window), min(height, width) - 2 * self.shift)
+        places, side = self._places(*real.shape[1:])
+        near = np.full((len(real), len(places)), np.inf)
+        for block in synthetic:
+            found = [window_distances(real, block, at, side, self.shift, 1) for at in places]
+            near = np.minimum(near, np.concatenate(found, axis=1))
+        others, k = (keys, keys[kept]), self.k_scale
         local = [
-            self._at((int(row), int(column)), side, real, synthetic, kept, keys)
-            for row in corners(height, side, self.grid, self.shift)
-            for column in corners(width, side, self.grid, self.shift)
+            self._statistic(
+                near[:, place],
+                window_distances(real, real[kept], at, side, self.shift, k, others),
+            )
+            for place, at in enumerate(places)
         ]
         scores = np.sort(np.stack(local, axis=1), axis=1)[:, ::-1]
         mean: Scores = scores[:, : self.top].mean(axis=1)
         return mean
 
-    def _at(
-        self,
-        place: tuple[int, int],
-        side: int,
-        real: Grey,
-        synthetic: Grey,
-        kept: NDArray[np.bool_],
-        keys: NDArray[np.generic],
-    ) -> Scores:
-        near = window_distances(real, synthetic, place, side, self.shift, 1)[:, 0]
-        local = window_distances(
-            real, real[kept], place, side, self.shift, self.k_scale, (keys, keys[kept])
-        )
+    def _places(self, height: int, width: int) -> tuple[list[tuple[int, int]], int]:
+        """Place the windows: their corners, and their side."""
+        side = min(int(min(height, width) * self.window), min(height, width) - 2 * self.shift)
+        rows, columns = (corners(size, side, self.grid, self.shift) for size in (height, width))
+        return [(int(row), int(column)) for row in rows for column in columns], side
+
+    def _statistic(self, near: Scores, local: Scores) -> Scores:
+        """Combine the distance to synthetic windows, (n,), with those to real ones, (n, k)."""
         if self.statistic == "difference":
             # d^2 / 2 = 1 - r
             difference: Scores = np.square(local).mean(axis=1) / 2 - np.square(near) / 2
@@ -139,6 +156,6 @@ class PatchEstimator(CandidateEstimator):
         ratio: Scores = np.log(np.hypot(local[:, -1], FLOOR)) - np.log(np.hypot(near, FLOOR))
         return ratio
 
-    def _grey(self, vectors: NDArray[np.float32], image_size: tuple[int, int]) -> Grey:
-        shape = image_size if self.size is None else (self.size, self.size)
+    def _grey(self, vectors: NDArray[np.float32], benchmark: Benchmark) -> Grey:
+        shape = benchmark.image_size if self.size is None else (self.size, self.size)
         return vectors.reshape(-1, *shape)

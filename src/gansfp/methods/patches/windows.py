@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from gansfp.errors import UserError
 from gansfp.features.neighbours import Exclusion, nearest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Grey = NDArray[np.float32]
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 NOISE = 1 / 255
 """Standard deviation of the noise that each window is thought to have besides: one grey level. A
 window of air, without other contrast, then has next to no norm instead of a random direction."""
+
+_PIECE = 1 << 22
+"""Values of fp64 scratch: 32 MB."""
 
 
 def corners(size: int, window: int, grid: int, shift: int) -> NDArray[np.int64]:
@@ -42,23 +48,27 @@ def standardised(images: Grey, row: int, column: int, window: int) -> Grey:
 
     The distance of two with contrast is sqrt(2 - 2 r), with r their correlation.
     """
-    cut = images[:, row : row + window, column : column + window].reshape(len(images), -1)
-    block = cut.astype(np.float64)
-    block -= block.mean(axis=1, keepdims=True)
-    squared = np.square(block).sum(axis=1, keepdims=True) + window**2 * NOISE**2
-    vectors: Grey = (block / np.sqrt(squared)).astype(np.float32)
+    vectors = np.empty((len(images), window * window), np.float32)
+    step = max(1, _PIECE // (window * window))
+    for start in range(0, len(images), step):
+        part = images[start : start + step, row : row + window, column : column + window]
+        block = part.reshape(len(part), -1).astype(np.float64)
+        block -= block.mean(axis=1, keepdims=True)
+        squared = np.square(block).sum(axis=1, keepdims=True) + window**2 * NOISE**2
+        vectors[start : start + step] = block / np.sqrt(squared)
     return vectors
 
 
-def shifted(images: Grey, row: int, column: int, window: int, shift: int) -> Grey:
-    """Cut all windows out of each image that are `shift` pixels away or less, shift by shift.
+def shifted(images: Grey, place: tuple[int, int], window: int, shift: int) -> Iterator[Grey]:
+    """Cut windows out of each image, one shift of up to `shift` pixels along each axis at a time.
 
-    Returns:
-        float32, shape ((2 shift + 1)^2 * n, window * window).
+    Yields:
+        float32, shape (n, window * window); (2 shift + 1)^2 times.
     """
     steps = range(-shift, shift + 1)
-    parts = [standardised(images, row + dy, column + dx, window) for dy in steps for dx in steps]
-    return np.concatenate(parts)
+    for dy in steps:
+        for dx in steps:
+            yield standardised(images, place[0] + dy, place[1] + dx, window)
 
 
 def window_distances(
@@ -88,15 +98,12 @@ def window_distances(
         UserError: There are fewer than k others to compare with.
     """
     x = standardised(queries, *place, window)
-    y = shifted(others, *place, window, shift)
-    moves = (2 * shift + 1) ** 2
-    exclude = None if keys is None else Exclusion(keys[0], np.tile(keys[1], moves))
+    moved = shifted(others, place, window, shift)
     if k == 1:
-        return nearest(x, y, 1, exclude)[0]
-    best = np.full((len(queries), len(others)), np.inf)
-    for move in range(moves):  # the nearest k of one image would all be its own shifts
-        part = slice(move * len(others), (move + 1) * len(others))
-        best = np.minimum(best, _all_distances(x, y[part]))
+        exclude = None if keys is None else Exclusion(*keys)
+        return reduce(np.minimum, (nearest(x, y, 1, exclude)[0] for y in moved))
+    # The nearest k of one image would all be its own shifts: its best one counts.
+    best = reduce(np.minimum, (_all_distances(x, y) for y in moved))
     if keys is not None:
         best[keys[0][:, None] == keys[1]] = np.inf
     found = np.sort(best, axis=1)[:, :k]
@@ -106,6 +113,8 @@ def window_distances(
 
 
 def _all_distances(left: Grey, right: Grey) -> Scores:
-    from scipy.spatial.distance import cdist
-
-    return np.asarray(cdist(left.astype(np.float64), right.astype(np.float64)))
+    """Distances of all pairs, shape (n, m). Norms are at most 1, so fp64 products lose nothing."""
+    x, y = left.astype(np.float64), right.astype(np.float64)
+    squared = (x * x).sum(1)[:, None] + (y * y).sum(1) - 2 * (x @ y.T)
+    distances: Scores = np.sqrt(np.maximum(squared, 0.0))
+    return distances

@@ -53,7 +53,8 @@ def _arc(plane: Plane, top: float, width: float, sag: float, thick: float, value
 def paint_clothes(plane: Plane, patient: Patient, skin: Floats) -> None:
     """Faint folds over the skin, in front and at the sides; `skin` is a closed curve in mm."""
     rng = patient.rng("clothes")
-    front = skin[skin[:, 1] < np.quantile(skin[:, 1], 0.7)]
+    y = skin[:, 1]
+    front = skin[y < np.sort(y)[int(0.7 * len(y))]]  # all but the hindmost 30 %
     front = front[np.argsort(front[:, 0], kind="stable")][::9]
     out = np.array([0.0, -1.0])
     for _ in range(int(rng.integers(0, 5))):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -135,14 +136,23 @@ class Profile:
 
     def __init__(self, rows: Sequence[Sequence[float]]) -> None:
         table = np.asarray(rows, dtype=np.float64)
-        self._levels, self._values = table[:, 0], table[:, 1:]
+        self._levels, self._values = table[:, 0].tolist(), table[:, 1:]
 
     def __call__(self, level: float) -> Floats:
         """Values at a level, shape (C,)."""
         levels = self._levels
-        k = int(np.clip(np.searchsorted(levels, level) - 1, 0, len(levels) - 2))
-        t = float(np.clip((level - levels[k]) / (levels[k + 1] - levels[k]), 0.0, 1.0))
+        k = min(max(bisect_left(levels, level) - 1, 0), len(levels) - 2)
+        t = min(max((float(level) - levels[k]) / (levels[k + 1] - levels[k]), 0.0), 1.0)
         t = 0.5 * t + 0.5 * t * t * (3 - 2 * t)  # half way to smooth steps
+        result: Floats = (1 - t) * self._values[k] + t * self._values[k + 1]
+        return result
+
+    def many(self, levels: Floats) -> Floats:
+        """Values at several levels, shape (n, C), equal to those of one call each."""
+        edges = np.asarray(self._levels)
+        k = np.clip(np.searchsorted(edges, levels) - 1, 0, len(edges) - 2)
+        t = np.clip((levels - edges[k]) / (edges[k + 1] - edges[k]), 0.0, 1.0)[:, None]
+        t = 0.5 * t + 0.5 * t * t * (3 - 2 * t)
         result: Floats = (1 - t) * self._values[k] + t * self._values[k + 1]
         return result
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from gansfp.data.sources.phantom.curves import smooth_field
 from gansfp.data.sources.phantom.thorax import CAGE, LUNG_BASE, LUNG_TOP
@@ -67,7 +66,7 @@ def _places(rng: np.random.Generator) -> Floats:
     side = np.where(rng.uniform(size=_COUNT) < 0.5, -1, 1)
     z = rng.uniform(LUNG_TOP + 30, LUNG_BASE - 40, _COUNT)
     angle, reach = rng.uniform(0, 2 * np.pi, _COUNT), np.sqrt(rng.uniform(size=_COUNT))
-    cage = np.array([CAGE(float(level)) for level in z])
+    cage = CAGE.many(z)
     x = side * cage[:, 0] * (0.58 + 0.36 * reach * np.cos(angle))
     y = cage[:, 2] + cage[:, 1] * (0.05 + 0.75 * reach * np.sin(angle))
     return np.stack([x, y, z], axis=1)
@@ -118,6 +117,8 @@ def _paint_scars(
     patient: Patient, pixels: Pixels, lungs: NDArray[np.bool_], amount: float, plane: Plane
 ) -> None:
     """A net of dense lines under the pleura, thicker the more severe, with small cysts."""
+    from scipy.ndimage import distance_transform_edt
+
     step = 4
     inner = distance_transform_edt(lungs[::step, ::step]).astype(np.float32) * step / plane.scale
     depth = np.kron(inner, np.ones((step, step), np.float32))[: plane.side, : plane.side]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
+from numpy.random.bit_generator import ISeedSequence
 
 from gansfp.data.sources.phantom.curves import Warp, Wobble
 
@@ -76,6 +77,17 @@ class Traits:
     severity: float
 
 
+class _Key(ISeedSequence):
+    """The key of a stream, from words: as `Philox(key=...)`, which first asks for entropy."""
+
+    def __init__(self, words: bytes) -> None:
+        self._key = np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), "<u8")
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> NDArray[np.uint64]:
+        """Give the two words that Philox asks for."""
+        return self._key
+
+
 class Patient:
     """A virtual patient, a function of seed and number alone.
 
@@ -111,9 +123,8 @@ class Patient:
     def rng(self, *names: str | int) -> np.random.Generator:
         """Chance that depends on seed, patient and the names only."""
         words = repr((self.seed, self.number, *names)).encode()
-        key = np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), "<u8")
         # A counter-based stream is made in no time: a slice asks for dozens.
-        return np.random.Generator(np.random.Philox(key=key))
+        return np.random.Generator(np.random.Philox(cast("np.random.SeedSequence", _Key(words))))
 
     @property
     def scale(self) -> tuple[float, float]:

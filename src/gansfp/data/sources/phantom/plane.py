@@ -49,6 +49,7 @@ class Plane:
         self._warp = warp
         self._image = Image.new("F", (side, side), AIR)
         self._draw = ImageDraw.Draw(self._image)
+        self._waiting: list[tuple[Floats, list[float]]] = []
 
     def to_raster(self, points: Floats, warped: bool = True) -> Floats:
         """Raster coordinates of points in mm, shape (n, 2); none but the body's are warped."""
@@ -57,20 +58,33 @@ class Plane:
         raster: Floats = (points - self._centre) * self.scale + (self.side / 2 - 0.5)
         return raster
 
-    def fill(self, curve: Floats, value: float, warped: bool = True) -> None:
+    def fill(self, curve: Floats, value: float) -> None:
         """Paint the inside of a closed curve, shape (n, 2), in Hounsfield units."""
         if len(curve) > 100:  # Pillow's time grows with the corners; a tenth of a mm is lost
             curve = curve[::2]
-        self._draw.polygon(self.to_raster(curve, warped).ravel().tolist(), fill=value)
+        self._waiting.append((curve[None], [value]))
 
     def fill_all(self, curves: Floats, values: Floats) -> None:
         """Paint the insides of closed curves, shape (m, n, 2), each in its value, shape (m,)."""
-        raster = self.to_raster(curves.reshape(-1, 2)).reshape(len(curves), 2 * curves.shape[1])
-        for points, value in zip(raster.tolist(), values.tolist(), strict=True):
-            self._draw.polygon(points, fill=value)
+        self._waiting.append((curves, values.tolist()))
+
+    def _paint(self) -> None:
+        """Paint what waits, in order: all is warped at once, which costs little more than one."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        points = np.concatenate([curves.reshape(-1, 2) for curves, _ in waiting])
+        raster = self.to_raster(points).ravel().tolist()
+        canvas, start = self._draw.draw, 0  # `polygon` takes as long again to look at its options
+        for curves, values in waiting:
+            length = 2 * curves.shape[1]
+            for value in values:
+                canvas.draw_polygon(raster[start : start + length], canvas.draw_ink(value), 1)
+                start += length
 
     def line(self, points: Floats, width: float, value: float, warped: bool = True) -> None:
         """Paint a smooth open line of some width in mm."""
+        self._paint()
         drawn = self.to_raster(open_curve(points), warped)
         pixels = max(round(width * self.scale), 1)
         self._draw.line(drawn.ravel().tolist(), fill=value, width=pixels)
@@ -78,14 +92,17 @@ class Plane:
     @property
     def pixels(self) -> NDArray[np.float32]:
         """A copy of what was painted, Hounsfield units, shape (side, side)."""
+        self._paint()
         return _view(self._image).copy()
 
     def mean(self, step: int) -> NDArray[np.float32]:
         """Means over blocks of `step` pixels, shape (side / step, side / step)."""
+        self._paint()
         return _view(self._image.reduce(step) if step > 1 else self._image).copy()
 
     def replace(self, pixels: NDArray[np.float32]) -> None:
         """Go on painting over other pixels, shape (side, side)."""
+        self._waiting = []
         self._image = Image.fromarray(pixels)
         self._draw = ImageDraw.Draw(self._image)
 

@@ -141,8 +141,10 @@ def _paint_lung_inside(plane: Plane, patient: Patient, vessels: Vessels, level: 
     half = side // 2  # fine enough for a texture
     field = _texture(patient, level, half)
     field += np.linspace(-1, 1, half, dtype=np.float32)[:, None] * np.float32(traits.gravity)
-    blocks = pixels.reshape(half, 2, half, 2)
-    blocks += field[:, None, :, None] * lungs.reshape(blocks.shape)
+    rows = np.flatnonzero(lungs.any(axis=1))
+    top, bottom = rows[0] // 2, rows[-1] // 2 + 1  # the lungs take half of the rows
+    blocks = pixels.reshape(half, 2, half, 2)[top:bottom]
+    blocks += field[top:bottom, None, :, None] * lungs.reshape(half, 2, half, 2)[top:bottom]
     plane.replace(pixels)
     paint_lung_trees(plane, vessels)
     paint_lesions(plane, patient, lungs, level)

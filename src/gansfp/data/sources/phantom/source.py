@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from gansfp.data.sources.base import RealImages, Source
 from gansfp.data.sources.phantom.patient import Patient
@@ -195,11 +196,17 @@ class PhantomSource(Source):
         workers = min(self.workers or os.cpu_count() or 1, -(-len(numbers) // 16))
         task = partial(Pool.draw, self.pool)
         if workers == 1:
-            yield from _logged(map(task, numbers), len(numbers))
+            with _one_thread():
+                yield from _logged(map(task, numbers), len(numbers))
             return
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=context) as executor:
+        with ProcessPoolExecutor(workers, context, _one_thread) as executor:
             yield from _logged(executor.map(task, numbers, chunksize=8), len(numbers))
+
+
+def _one_thread() -> threadpool_limits:
+    """Keep BLAS to one thread: the products are so small that threads wait for each other."""
+    return threadpool_limits(1, "blas")
 
 
 def region_of(level: NDArray[Any]) -> NDArray[np.str_]:

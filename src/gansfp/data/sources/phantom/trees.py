@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.floating]
 
 LEVELS = 9
+_BOTH = np.arange(2)
 _REACH = 0.42  # of the way from a fork to the middle of what the branch feeds
 _MURRAY = 2.25
 _TWIG = 5.0  # longest end beyond the finest branch, over the shortest, mm
@@ -74,7 +75,7 @@ def grow(
         chance = rng.random((count << depth, 8), dtype=np.float32)[node]
         groups, fed = _halve(groups, fed, direction, chance[:, :6])
         starts, parents = np.repeat(ends, 2, axis=0), np.repeat(radius, 2)
-        node = np.stack([2 * node, 2 * node + 1], axis=1).ravel()
+        node = (2 * node[:, None] + _BOTH).ravel()
         reach = _REACH * (0.75 + 0.5 * chance[:, 6:].reshape(-1, 1))
         if depth == LEVELS - 1:
             reach[:] = 1.0
@@ -127,10 +128,11 @@ def _halve(
     spread *= 1.0 - 0.8 * np.abs(direction)
     normal = (spread == spread.max(1, keepdims=True)) + 0.9 * (chance[:, 3:] - 0.5)
     order = np.argsort(np.einsum("gdm,gd->gm", offset, normal), axis=1, kind="stable")
-    row = np.arange(number)[:, None]
-    sides = groups[row[..., None], np.arange(3)[:, None], order[:, None]]
-    halves = sides.reshape(number, 3, 2, size // 2).transpose(0, 2, 1, 3)
-    fed = fed[row, order].reshape(2 * number, size // 2)
+    order += np.arange(0, number * size, size)[:, None]
+    fed = fed.ravel().take(order).reshape(2 * number, size // 2)
+    order += np.arange(0, 2 * number * size, 2 * size)[:, None]
+    place = order[:, None] + np.arange(0, 3 * size, size)[:, None]
+    halves = groups.ravel().take(place).reshape(number, 3, 2, size // 2).transpose(0, 2, 1, 3)
     return halves.reshape(2 * number, 3, size // 2), fed
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -15,6 +17,7 @@ from gansfp.data.sources.phantom.curves import (
     smooth_field,
 )
 from gansfp.data.sources.phantom.patient import Patient
+from gansfp.data.sources.phantom.plane import AIR, Plane
 from gansfp.data.sources.phantom.trees import LEVELS
 from gansfp.data.sources.phantom.tubes import Tubes, cut
 from gansfp.data.sources.phantom.vessels import Vessels
@@ -100,6 +103,26 @@ def test_profile_meets_its_rows_and_is_constant_beyond():
     np.testing.assert_allclose(profile(-5), [1, 10])
     np.testing.assert_allclose(profile(99), [2, 0])
     assert profile.one(5) == pytest.approx(2)
+    levels = np.linspace(-5, 25, 61)
+    np.testing.assert_array_equal(profile.many(levels), [profile(level) for level in levels])
+
+
+def test_a_stream_is_that_of_philox_with_the_hash_as_its_key():
+    words = repr((5, 7, "ribs", 2)).encode()
+    key = np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), "<u8")
+    expected = np.random.Generator(np.random.Philox(key=key)).standard_normal(9)
+    np.testing.assert_array_equal(Patient(5, 7).rng("ribs", 2).standard_normal(9), expected)
+
+
+def test_what_is_painted_later_lies_above():
+    plane = Plane(40, 40.0, (0.0, 0.0), 0.0, 0.0, lambda points: points)
+    plane.fill(ellipse((0, 0), (15, 15)), 1.0)
+    plane.line(np.array([[-18.0, 0.0], [0.0, 0.0], [18.0, 0.0]]), 8.0, 2.0)
+    plane.fill(ellipse((0, 0), (6, 6)), 3.0)
+    squares = np.array([[[-2, -2], [2, -2], [2, 2], [-2, 2]]] * 2, dtype=float)
+    plane.fill_all(squares, np.array([4.0, 5.0]))
+    assert plane.pixels[20, [0, 3, 10, 15, 20, 30, 36]].tolist() == [AIR, 2, 2, 3, 5, 2, 2]
+    assert plane.pixels[8, 20] == 1
 
 
 def test_random_shapes_have_the_size_asked_for():

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from gansfp.data.sources.phantom import PhantomSource
-from gansfp.data.sources.phantom.source import REGIONS
+from gansfp.data.sources.phantom.source import REGIONS, Pool
 from gansfp.errors import UserError
 
 GOLDEN = Path(__file__).with_name("golden.csv")
@@ -45,6 +46,21 @@ def test_workers_change_no_pixel():
     shared = PhantomSource(17, image_size=16, workers=2).read()
     np.testing.assert_array_equal(alone.pixels, shared.pixels)
     assert alone.fingerprint == shared.fingerprint
+
+
+def test_blas_has_one_thread_while_phantoms_are_drawn(monkeypatch):
+    """Several wait for each other over small products, and round a pixel in a million elsewise."""
+    seen = []
+
+    def draw(pool, number):
+        seen.extend(lib["num_threads"] for lib in threadpool_info() if lib["user_api"] == "blas")
+        return np.zeros((1, 16, 16), np.uint8), [0.0], pool.patient(number)
+
+    monkeypatch.setattr(Pool, "draw", draw)
+    with threadpool_limits(2, "blas"):
+        PhantomSource(1, image_size=16, workers=1).read()
+    assert seen
+    assert set(seen) == {1}
 
 
 def test_more_slices_move_no_slice():

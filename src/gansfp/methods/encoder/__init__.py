@@ -1,0 +1,1 @@
+"""Encoders trained on the benchmark at hand, without labels, and distances between embeddings."""

@@ -1,0 +1,1 @@
+"""Reference generators: what a generator looks like that learnt from other images."""
