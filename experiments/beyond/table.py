@@ -5,7 +5,8 @@ python experiments/beyond/table.py runs markdown    # the same runs as rows for 
 
 A row that is there already, of the same benchmark and recipe, is replaced. `p_corrected` is by
 max-T over the runs of the study that are below the folder; rows of an earlier call keep what they
-had. Runs whose recipe the command line changed, but for the trainer's device, go to changed.csv.
+had. Runs whose recipe the command line changed, but for the trainer's device, go to changed.csv;
+what fits on shuffled labels found (evaluator.controls=full) goes to shuffled.csv, of any study.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ def rows(folder: Path) -> pd.DataFrame:
     board = leaderboard(folder)
     board = board[board["study"].str.startswith(STUDY) & (board["set"] == "test")]
     return pd.DataFrame([row(one) for one in board.to_dict("records")])
+
+
+def shuffled(folder: Path) -> pd.DataFrame:
+    """Read the control of shuffled labels of each run that has it."""
+    found = []
+    for path in sorted(folder.rglob("result.json")):
+        control = json.loads(path.read_text(encoding="utf-8"))["controls"].get("shuffled")
+        if control is not None and ".old-" not in path.parent.name:
+            run = json.loads(path.with_name("run.json").read_text(encoding="utf-8"))
+            found.append({"recipe": run["experiment"].removeprefix("beyond/"), **control})
+    return pd.DataFrame(found)
 
 
 def row(one: dict[str, Any]) -> dict[str, Any]:
@@ -91,6 +103,9 @@ def main(folder: str, style: str = "csv") -> None:
     changed = found[found["changes"] != ""]
     if len(changed):
         record(changed, HERE / "changed.csv")
+    control = shuffled(Path(folder))
+    if len(control):
+        control.drop(columns="what").round(5).to_csv(HERE / "shuffled.csv", index=False)
 
 
 if __name__ == "__main__":
