@@ -93,7 +93,8 @@ def stacked(tables: Sequence[pd.DataFrame], labelled: Sequence[pd.DataFrame]) ->
 
     Args:
         tables: Of each member, of the same images in any order.
-        labelled: As `Stack.fit` takes them, a table a member in the same order.
+        labelled: As `Stack.fit` takes them, a table a member in the same order; images that are
+            not in all of them are left out. (What fits nothing scores more than the held-out fold.)
 
     Returns:
         In the order of the first table, shape (n, classes).
@@ -103,6 +104,7 @@ def stacked(tables: Sequence[pd.DataFrame], labelled: Sequence[pd.DataFrame]) ->
     """
     if not table_classes(tables[0]):
         raise UserError("method.combine=stack is for task=attribution")
+    labelled = shared(labelled)
     found = Stack.fit(labelled).probabilities(tables)
     position = {name: n for n, name in enumerate(tables[0]["sample_id"])}
     places = [position.get(name, -1) for name in labelled[0]["sample_id"]]
@@ -110,6 +112,12 @@ def stacked(tables: Sequence[pd.DataFrame], labelled: Sequence[pd.DataFrame]) ->
     if len(here):
         found[[places[n] for n in here]] = out_of_fold(labelled)[here]
     return found
+
+
+def shared(tables: Sequence[pd.DataFrame]) -> list[pd.DataFrame]:
+    """Keep the images that every table has."""
+    common = set.intersection(*(set(table["sample_id"]) for table in tables))
+    return [table[table["sample_id"].isin(common)].reset_index(drop=True) for table in tables]
 
 
 def evidence(tables: Sequence[pd.DataFrame]) -> Array:

@@ -299,6 +299,20 @@ def test_a_stack_on_all_folds(gansfp, in_folder: Path) -> None:
     assert list(shown["experiment"]) == ["crossed"]
 
 
+def test_members_that_fit_nothing_are_weighed_on_the_fold_of_the_others(
+    gansfp, in_folder: Path
+) -> None:
+    gansfp(*CROSSED[:-2], "method.cross_fit=false", "data.folds=3", "data.fold=0")
+    run = the_run(in_folder, "crossed")
+    (only,) = json.loads((run / "model/ensemble.json").read_text())["rounds"]
+    first, second = (Voter(**voter).table("validation") for voter in only["voters"])
+    assert len(first) < len(second) == 400
+    known = second.set_index("sample_id").loc[first["sample_id"]].reset_index()
+    tables = [Voter(**voter).table("test") for voter in only["voters"]]
+    found = read_table(run / "predictions/test.parquet")[[f"p_t{k}" for k in range(1, 6)]]
+    np.testing.assert_allclose(found, Stack.fit([first, known]).probabilities(tables))
+
+
 def test_a_stack_on_all_folds_holds_all_out(gansfp, capsys) -> None:
     with pytest.raises(SystemExit):
         gansfp(*CROSSED, "data.fold=0")
