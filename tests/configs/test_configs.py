@@ -49,6 +49,7 @@ TINY_GENERATOR = ["generator@method.generator=gan_debug", "method.generator.step
 SMALLER = {  # by recipe: what makes a step of it short
     "beyond/mosaic": ["method.sides=[9]", "method.stride=16"],
     "beyond/mosaic_both": ["method.sides=[9]", "method.stride=16"],
+    "beyond/copy_detection": ["method.shift=1"],
     "beyond/copy_ssim": ["method.shift=1"],
     "beyond/copy_ms_ssim": ["method.shift=1"],
     "beyond/masked_patch": ["method.masks=2", "method.width=4"],

@@ -95,6 +95,7 @@ def record(run: Path) -> list[dict[str, Any]]:
     return list(json.loads((run / "model" / "ensemble.json").read_text())["rounds"])
 
 
+@pytest.mark.slow
 def test_stages_do_what_one_process_does_and_nothing_twice(
     gansfp: Console, in_folder: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_stages_do_what_one_process_does_and_nothing_twice(
     assert len(gansfp.started) == 2
 
 
+@pytest.mark.slow
 def test_a_member_that_fails_ends_its_ensemble_and_no_other_job(
     gansfp: Console, capsys: pytest.CaptureFixture[str]
 ) -> None:

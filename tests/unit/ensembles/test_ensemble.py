@@ -79,6 +79,7 @@ def test_words_of_the_grid() -> None:
     assert len(write_out(["experiment=a"], ["b0", "b1", "b2"], grid)) == 27
 
 
+@pytest.mark.slow
 def test_members_run_once_vote_by_their_tables_and_are_never_fitted_again(
     gansfp, in_folder: Path
 ) -> None:
