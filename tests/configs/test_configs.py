@@ -56,6 +56,8 @@ SMALLER = {  # by recipe: what makes a step of it short
     "beyond/reference_generator": TINY_GENERATOR,
     "beyond/discriminator_generated": TINY_GENERATOR,
     "beyond/detail": ["method.widths=[8,8]"],
+    "table2/nn_dclgan": ["method.width=8"],
+    "table2/nn_dual_dclgan": ["method.width=8"],
     "beyond/best_attributor": [
         "method.members=['experiment=beyond/mosaic method.sides=[9] method.stride=16',"
         "'experiment=beyond/detail method.widths=[8,8]']"
