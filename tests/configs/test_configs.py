@@ -95,7 +95,14 @@ def task_of(experiment: str) -> str:
     return re.search(r"override /task: (\w+)", text).group(1)  # type: ignore[union-attr]
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+# Ten seconds each, of code that the steps of other recipes and the tests of ensembles take too.
+LATER = {"beyond/best_attributor", "table3/1426_vote", "table3/1782_pseudo_labels"}
+
+
+@pytest.mark.parametrize(
+    "experiment",
+    [pytest.param(e, marks=pytest.mark.slow) if e in LATER else e for e in EXPERIMENTS],
+)
 def test_an_experiment_takes_its_debug_step(
     experiment: str, toys: dict[str, Path], one_layer: None, in_folder: Path,
     monkeypatch: pytest.MonkeyPatch,
