@@ -18,7 +18,6 @@ from gansfp.data.folds import benchmark_folds, first_of_each, sequestered
 from gansfp.data.pseudo import pseudo_rows, with_pseudo_labels
 from gansfp.data.store import ImageStore
 from gansfp.errors import UserError
-from gansfp.features.residuals import residual_images
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +148,8 @@ class BenchmarkDataModule(L.LightningDataModule, ABC):
         found = load_benchmark(self.task, **self._where)
         if self._residual is None:
             return found
+        from gansfp.features.residuals import residual_images
+
         store = ImageStore(residual_images(found.store.pixels, self._residual))
         return replace(found, store=store)
 

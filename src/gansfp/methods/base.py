@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import lightning as L
 
+from gansfp.data.draws import batch_keys
 from gansfp.errors import UserError
 
 if TYPE_CHECKING:
@@ -143,6 +144,24 @@ class BenchmarkModule(MethodTraits, L.LightningModule):
             metrics = task_metrics(data.benchmark.task, data.benchmark.classes)
             self._metrics[stage] = metrics.for_stage(stage)
         return self._metrics[stage]
+
+    def draw_keys(self, images: Tensor, batch_idx: int) -> Tensor:
+        """Make keys of random numbers for a batch's images, the same on any number of processes.
+
+        The hyperparameter `seed` decides them, with epoch, step and place in the joint batch.
+
+        Args:
+            images: This process's part of the batch, shape (B, ...).
+            batch_idx: Number of the batch in its epoch.
+
+        Returns:
+            int64 on the device of the images, shape (B,); see `gansfp.data.draws`.
+        """
+        trainer = self.trainer
+        size = len(images) * trainer.world_size
+        keys = batch_keys(self.hparams["seed"], self.current_epoch, batch_idx, size)
+        mine: Tensor = keys[trainer.global_rank :: trainer.world_size]
+        return mine.to(images.device, non_blocking=True)
 
     @abstractmethod
     def predict_rows(self, data: BenchmarkDataModule, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from gansfp.data.draws import batch_keys
 from gansfp.errors import UserError
 from gansfp.methods.base import BenchmarkModule
 from gansfp.methods.crossfit import folds_of
@@ -72,13 +71,6 @@ class FoldedModule(BenchmarkModule):
         assert self._fold is not None
         numbers = torch.arange(self._folds, device=self._fold.device)
         return self._fold[batch["outsider_row"]][None] != numbers[:, None]
-
-    def keys(self, batch: dict[str, Tensor], batch_idx: int, seed: int) -> Tensor:
-        """Make keys of random numbers for a batch's images, int64 (B,), the same on any rank."""
-        size, trainer = len(batch["row"]), self.trainer
-        keys = batch_keys(seed, self.current_epoch, batch_idx, size * trainer.world_size)
-        mine: Tensor = keys[trainer.global_rank :: trainer.world_size]
-        return mine.to(batch["row"].device, non_blocking=True)
 
     def predict_rows(self, data: BenchmarkDataModule, rows: Rows) -> Rows:
         """Name the rows themselves."""

@@ -72,7 +72,7 @@ class DiscriminatorModule(FoldedModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Cross-entropy of each network, both kinds weighing the same."""
-        keys = self.keys(batch, batch_idx, self.hparams["seed"])
+        keys = self.draw_keys(batch["image"], batch_idx)
         made = random_crops(unit_range(batch["image"]), keys, self._crop(batch["image"]))
         real = random_crops(
             unit_range(batch["outsider_image"]), keys + _OUTSIDERS, self._crop(batch["image"])

@@ -9,7 +9,6 @@ import torch
 from torch.nn import functional as F
 
 from gansfp.data.augment.pipeline import unit_range
-from gansfp.data.draws import batch_keys
 from gansfp.errors import UserError
 from gansfp.features.ssim.pairs import ssim_pairs
 from gansfp.losses.supcon import SupCon
@@ -133,10 +132,7 @@ class EncoderModule(BenchmarkModule):
         if self.autoencoder is not None:
             restored = self.autoencoder(images)
             return restored.detach(), _RECONSTRUCTION * F.mse_loss(restored, images)
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        seed, size = self.hparams["seed"], len(images) * world
-        keys = batch_keys(seed, self.current_epoch, batch_idx, size)[rank::world]
-        return noised(images, keys.to(images.device), self.hparams["noise"]), 0.0
+        return noised(images, self.draw_keys(images, batch_idx), self.hparams["noise"]), 0.0
 
     def _likeness(self, images: Tensor) -> Tensor:
         """Squared error of the cosine as the similarity of each image to the next half batch."""

@@ -82,8 +82,7 @@ class InpaintingModule(FoldedModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Mean squared error at hidden places, of each network on its own images."""
-        chosen = self.hparams
-        hidden = self._hide(uniform(self.keys(batch, batch_idx, chosen["seed"]), self._cells))
+        hidden = self._hide(uniform(self.draw_keys(batch["image"], batch_idx), self._cells))
         made, real = (unit_range(batch[name]) for name in ("image", "outsider_image"))
         loss: Tensor = self._errors(self.synthetic, made, hidden).mean()
         for network, seen in zip(self.outsiders, self.seen(batch), strict=True):
