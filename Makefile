@@ -39,7 +39,7 @@ test: $(READY)  ## the tests, within 12 minutes
 test-full: $(READY)  ## the slow tests too
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=20 -m ''
 
-test-slurm: $(READY)  ## sweeps, kills, requeues on a real SLURM; as root it installs one (10 minutes)
+test-slurm: $(READY)  ## sweeps, kills, requeues on a real SLURM; as root it installs one (12 minutes)
 	@test "$$(id -u)" = 0 || { echo "make test-slurm: skipped, a SLURM is installed and started by root alone"; exit 0; }; \
 	OMP_NUM_THREADS=1 timeout --foreground 900 $(BIN)/python -m pytest -m slurm tests/slurm --durations=10
 
